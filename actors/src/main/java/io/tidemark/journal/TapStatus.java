@@ -1,0 +1,28 @@
+package io.tidemark.journal;
+
+/**
+ * What a tap tells of itself every second.
+ *
+ * @param mode how it captures now
+ * @param pendingBytes captured and not yet journaled
+ * @param pendingWrites captured and not yet journaled
+ * @param oldestPendingMicros timestamp of the oldest of them, 0 when there is none
+ * @param syncDoneBytes compared or copied by the running synchronisation
+ * @param syncTotalBytes what it has to compare in all, 0 when none runs
+ */
+public record TapStatus(
+    Mode mode,
+    long pendingBytes,
+    long pendingWrites,
+    long oldestPendingMicros,
+    long syncDoneBytes,
+    long syncTotalBytes) {
+
+  /** How a tap captures. */
+  public enum Mode {
+    CONTINUOUS,
+    SPILLING,
+    COLLAPSED,
+    RESYNCING
+  }
+}

@@ -1,0 +1,31 @@
+package io.tidemark.site;
+
+import akka.NotUsed;
+import akka.stream.javadsl.Source;
+import io.tidemark.point.HistoryView;
+import io.tidemark.position.VolumeName;
+import java.util.List;
+import java.util.concurrent.CompletionStage;
+
+/**
+ * The site's volumes, the same from every node. Stages fail with {@code Refusal}; one that had no
+ * answer in time fails with {@code NOT_ACKNOWLEDGED}.
+ */
+public interface Site {
+  /** {@code ALREADY_EXISTS} when the name is taken with other settings; repeating is safe. */
+  CompletionStage<VolumeSummary> createVolume(VolumeName name, long sizeBytes, boolean synchronous);
+
+  /** In name order. */
+  CompletionStage<List<VolumeSummary>> volumes();
+
+  CompletionStage<VolumeSummary> volume(VolumeName name);
+
+  /** Ends the tap's session, forgets the history and frees its storage. */
+  CompletionStage<Void> deleteVolume(VolumeName name);
+
+  /** What a reader of the volume's past needs; one consistent moment. */
+  CompletionStage<HistoryView> history(VolumeName name);
+
+  /** What happens in the site from now on. */
+  Source<SiteEvent, NotUsed> events();
+}

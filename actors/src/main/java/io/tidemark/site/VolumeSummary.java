@@ -1,0 +1,41 @@
+package io.tidemark.site;
+
+import io.tidemark.journal.TapStatus;
+import io.tidemark.point.DarkInterval;
+import io.tidemark.point.RecoveryPoint;
+import io.tidemark.position.VolumeId;
+import io.tidemark.position.VolumeName;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What is known of a volume now.
+ *
+ * @param state {@code Created}, {@code Synchronizing}, {@code Protected} or {@code Resyncing}
+ * @param role {@code Primary}, {@code Replica}, {@code Promoting} or {@code Fenced}
+ * @param rawBytes data of all journaled writes
+ * @param storedBytes the same after compression
+ * @param tapAddress of the attached tap, or of the last one
+ * @param tapConnected whether it is attached now
+ * @param tapStatus the tap's newest word, empty when none is attached
+ * @param tapStatusMicros when it came
+ */
+public record VolumeSummary(
+    VolumeName name,
+    VolumeId id,
+    long sizeBytes,
+    String site,
+    String state,
+    String role,
+    long epoch,
+    String branch,
+    boolean synchronous,
+    RecoveryPoint head,
+    RecoveryPoint horizon,
+    long rawBytes,
+    long storedBytes,
+    boolean tapConnected,
+    Optional<String> tapAddress,
+    Optional<TapStatus> tapStatus,
+    long tapStatusMicros,
+    List<DarkInterval> dark) {}

@@ -1,0 +1,2 @@
+/** The volume entity. */
+package io.tidemark.volume;

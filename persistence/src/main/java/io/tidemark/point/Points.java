@@ -1,0 +1,20 @@
+package io.tidemark.point;
+
+import io.tidemark.index.SegmentHistory;
+import io.tidemark.position.At;
+import java.util.concurrent.CompletionStage;
+
+/** Finds and opens recovery points; never replays the history. */
+public interface Points {
+  /**
+   * Resolves {@code at} in a volume's history.
+   *
+   * @return fails with {@code BEYOND_HEAD}, {@code BEYOND_HORIZON} or {@code DARK_INTERVAL} with a
+   *     sentence that names the nearest points; {@code time:} in the future of the head is {@code
+   *     BEYOND_HEAD}; {@code tag:} is {@code NOT_FOUND}
+   */
+  CompletionStage<RecoveryPoint> resolve(HistoryView view, SegmentHistory history, At at);
+
+  /** Opens a resolved point; reads run headers and at most one leaf's segments. */
+  CompletionStage<PointReader> open(HistoryView view, SegmentHistory history, RecoveryPoint point);
+}
