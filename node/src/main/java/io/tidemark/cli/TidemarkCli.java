@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
     commandListHeading = "@|bold Asking a running node|@%n",
     footerHeading = "%n@|bold A first session|@%n",
     footer = {
-      "  tidemark up &                                      a site on this machine",
+      "  tidemark up --data site &                          a site on this machine",
       "  tidemark volume create db --size 1GiB              a volume to protect",
       "  tidemark tap --volume db=db.img --listen unix:db.sock &",
       "                                                     serve it, capture every write",
@@ -50,12 +50,8 @@ import picocli.CommandLine.Spec;
       EventsCommand.class,
       CommandLine.HelpCommand.class,
     })
-public final class TidemarkCli implements Runnable {
+final class TidemarkCli implements Runnable {
   @Spec private CommandSpec spec;
-
-  public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
-  }
 
   /** The commands, with exit codes and error messages as they are for people. */
   static CommandLine commandLine() {

@@ -43,15 +43,18 @@ abstract class Exchange extends AllDirectives {
 
   /** Reads the body as a JSON object of at most {@link #BODY_BYTES_MAX} bytes. */
   final Route body(List<String> fields, Function<Body, Route> inner) {
-    return extractStrictEntity(
-        BODY_TIMEOUT,
+    return withSizeLimit(
         BODY_BYTES_MAX,
-        entity -> {
-          if (!entity.getContentType().equals(ContentTypes.APPLICATION_JSON)) {
-            throw new Refusal(
-                ErrorCode.INVALID, "send the body as JSON with Content-Type: application/json");
-          }
-          return inner.apply(Body.parse(entity.getData().toArrayUnsafe(), fields));
-        });
+        () ->
+            extractStrictEntity(
+                BODY_TIMEOUT,
+                entity -> {
+                  if (!entity.getContentType().equals(ContentTypes.APPLICATION_JSON)) {
+                    throw new Refusal(
+                        ErrorCode.INVALID,
+                        "send the body as JSON with Content-Type: application/json");
+                  }
+                  return inner.apply(Body.parse(entity.getData().toArrayUnsafe(), fields));
+                }));
   }
 }
