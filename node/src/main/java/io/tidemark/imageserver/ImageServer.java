@@ -132,6 +132,11 @@ public final class ImageServer implements AutoCloseable {
     return path;
   }
 
+  /** The images that are served now. */
+  public Set<String> names() {
+    return Set.copyOf(serving.keySet());
+  }
+
   /** How the image fares, empty when this node does not serve it. */
   public Optional<Condition> condition(String name) {
     return Optional.ofNullable(serving.get(name))
