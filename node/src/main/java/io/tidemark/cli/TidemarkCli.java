@@ -27,7 +27,7 @@ import picocli.CommandLine.Spec;
       "  test      Install what the tests need where that is allowed, then run them all",
       "",
     },
-    commandListHeading = "@|bold Asking a running node|@%n",
+    commandListHeading = "%n@|bold Asking a running node|@%n",
     footerHeading = "%n@|bold A first session|@%n",
     footer = {
       "  tidemark up --data site &                          a site on this machine",
