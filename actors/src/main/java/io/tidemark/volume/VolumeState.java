@@ -245,19 +245,20 @@ public sealed interface VolumeState extends TidemarkMessage {
         ledger.eventNr());
   }
 
-  /** The first {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4). */
+  /** The oldest {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4). */
   static Optional<List<NodeHeader>> mergeDue(Live state) {
     List<NodeHeader> frontier = state.ledger().index().frontier();
-    int run = 0;
-    // Levels fall from the oldest node to the newest: the last run is the lowest level.
-    for (int i = frontier.size() - 1; i >= 0; i--) {
-      run =
-          i + 1 < frontier.size() && frontier.get(i + 1).level() == frontier.get(i).level()
-              ? run + 1
-              : 1;
-      if (run == IndexWriter.FAN_OUT) {
-        return Optional.of(List.copyOf(frontier.subList(i, i + IndexWriter.FAN_OUT)));
+    int end = frontier.size();
+    // Levels fall from the oldest node to the newest: the last run of a level is the lowest.
+    while (end > 0) {
+      int begin = end - 1;
+      while (begin > 0 && frontier.get(begin - 1).level() == frontier.get(end - 1).level()) {
+        begin--;
       }
+      if (end - begin >= IndexWriter.FAN_OUT) {
+        return Optional.of(List.copyOf(frontier.subList(begin, begin + IndexWriter.FAN_OUT)));
+      }
+      end = begin;
     }
     return Optional.empty();
   }

@@ -61,12 +61,11 @@ public final class MemorySegmentStore implements SegmentStore {
   @Override
   public CompletionStage<Void> deleteOrphans(SegmentRef firstOrphan) {
     return deleting(
-        ref -> {
-          orphanCalls.add(firstOrphan.number());
-          return ref.volume().equals(firstOrphan.volume())
-              && ref.session() == firstOrphan.session()
-              && ref.ordinal() >= firstOrphan.ordinal();
-        });
+            ref ->
+                ref.volume().equals(firstOrphan.volume())
+                    && ref.session() == firstOrphan.session()
+                    && ref.ordinal() >= firstOrphan.ordinal())
+        .thenAccept(done -> orphanCalls.add(firstOrphan.number()));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.tidemark.testsite;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.SECONDS;
 
 import akka.actor.typed.javadsl.Adapter;
@@ -160,6 +161,11 @@ public final class TestSite implements AutoCloseable {
       }
       throw e;
     }
+  }
+
+  /** For lambdas. */
+  public static <T> T join(CompletionStage<T> stage) {
+    return stage.toCompletableFuture().orTimeout(PATIENCE.toMillis(), MILLISECONDS).join();
   }
 
   /** Looks again every few milliseconds until the condition holds. */

@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,6 +48,7 @@ final class ImageExport implements NbdExport {
   private final ByteWindow window;
   private final CompletableFuture<Void> idle = new CompletableFuture<>();
   private final AtomicLong failures = new AtomicLong();
+  private final AtomicInteger clients = new AtomicInteger();
   private volatile String problem;
   private int underWay;
   private boolean closed;
@@ -74,6 +76,21 @@ final class ImageExport implements NbdExport {
   @Override
   public NbdExportInfo info() {
     return info;
+  }
+
+  @Override
+  public void clientEntered() {
+    clients.incrementAndGet();
+  }
+
+  @Override
+  public void clientLeft() {
+    clients.decrementAndGet();
+  }
+
+  /** Connections now. */
+  int clients() {
+    return clients.get();
   }
 
   long overlayBytes() {

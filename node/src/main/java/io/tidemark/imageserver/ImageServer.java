@@ -46,10 +46,12 @@ public final class ImageServer implements AutoCloseable {
    * How an image fares on this node.
    *
    * @param overlayBytes data written by clients
+   * @param clients connections now
    * @param failedReads requests that ended in EIO
    * @param problem the newest reason for one
    */
-  public record Condition(long overlayBytes, long failedReads, Optional<String> problem) {}
+  public record Condition(
+      long overlayBytes, int clients, long failedReads, Optional<String> problem) {}
 
   private final Path directory;
   private final VolumePoints points;
@@ -140,7 +142,7 @@ public final class ImageServer implements AutoCloseable {
   /** How the image fares, empty when this node does not serve it. */
   public Optional<Condition> condition(String name) {
     return Optional.ofNullable(serving.get(name))
-        .map(e -> new Condition(e.overlayBytes(), e.failures(), e.problem()));
+        .map(e -> new Condition(e.overlayBytes(), e.clients(), e.failures(), e.problem()));
   }
 
   /**

@@ -35,7 +35,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeoutException;
-import java.util.function.ToIntFunction;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -65,7 +64,6 @@ public final class SiteImages implements Images {
   private final ImageServer server;
   private final VolumePoints points;
   private final Addresses addresses;
-  private final ToIntFunction<String> clients;
   private final MicroClock clock;
   private volatile boolean stopped;
 
@@ -75,7 +73,6 @@ public final class SiteImages implements Images {
       ImageServer server,
       VolumePoints points,
       Addresses addresses,
-      ToIntFunction<String> clients,
       MicroClock clock) {
     this.system = system;
     this.sharding = ClusterSharding.get(system);
@@ -83,7 +80,6 @@ public final class SiteImages implements Images {
     this.server = server;
     this.points = points;
     this.addresses = addresses;
-    this.clients = clients;
     this.clock = clock;
   }
 
@@ -91,7 +87,6 @@ public final class SiteImages implements Images {
    * Joins the site's images; call {@link #resume} once the journal answers.
    *
    * @param node this node's name, the same after every restart on the same data directory
-   * @param clients the number of connections to an export now
    */
   public static SiteImages start(
       ActorSystem<?> system,
@@ -99,9 +94,8 @@ public final class SiteImages implements Images {
       ImageServer server,
       VolumePoints points,
       Addresses addresses,
-      ToIntFunction<String> clients,
       MicroClock clock) {
-    SiteImages images = new SiteImages(system, node, server, points, addresses, clients, clock);
+    SiteImages images = new SiteImages(system, node, server, points, addresses, clock);
     ImageDirectory.init(images.sharding);
     ImageEntity.init(images.sharding);
     system.systemActorOf(ImageHost.create(node, images.local()), "image-host", Props.empty());
@@ -327,7 +321,7 @@ public final class SiteImages implements Images {
   }
 
   private CompletionStage<Void> closeHere(String name, boolean force) {
-    int connected = clients.applyAsInt(name);
+    int connected = server.condition(name).map(ImageServer.Condition::clients).orElse(0);
     if (connected > 0 && !force) {
       return CompletableFuture.failedStage(
           new Refusal(
@@ -479,10 +473,7 @@ public final class SiteImages implements Images {
                       conditions.put(
                           name,
                           new ImageHost.Condition(
-                              c.overlayBytes(),
-                              clients.applyAsInt(name),
-                              c.failedReads(),
-                              c.problem())));
+                              c.overlayBytes(), c.clients(), c.failedReads(), c.problem())));
         }
         return conditions;
       }

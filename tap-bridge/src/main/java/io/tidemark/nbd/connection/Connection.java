@@ -140,6 +140,7 @@ public final class Connection implements Runnable {
     readSpace = new ReadSpace(shared.pool(), Replies.readHeaderBytes(chosen));
     outbox = new Outbox(name, chosen, shared.budget(), transport::close);
     LOG.debug("{}: serves {}", name, info.name());
+    export.clientEntered();
     try {
       transmit();
       drain();
@@ -148,6 +149,7 @@ public final class Connection implements Runnable {
       outbox.close();
       intake.close();
       readSpace.close();
+      export.clientLeft();
     }
   }
 
