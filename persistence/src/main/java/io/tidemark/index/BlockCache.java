@@ -16,7 +16,10 @@ import java.util.function.ToIntFunction;
  * @param <V> immutable value
  */
 public final class BlockCache<K, V> {
-  private static final int STRIPES = 16;
+  private static final int STRIPES_MAX = 16;
+
+  /** A stripe of fewer bytes would evict by chance rather than by age. */
+  private static final long STRIPE_BYTES_MIN = 8L << 20;
 
   private final Stripe<K, V>[] stripes;
   private final ToIntFunction<V> weight;
@@ -28,9 +31,10 @@ public final class BlockCache<K, V> {
   public BlockCache(long bytesMax, ToIntFunction<V> weight) {
     this.weight = weight;
     @SuppressWarnings({"unchecked", "rawtypes"})
-    Stripe<K, V>[] made = new Stripe[STRIPES];
-    for (int i = 0; i < STRIPES; i++) {
-      made[i] = new Stripe<>(bytesMax / STRIPES);
+    Stripe<K, V>[] made =
+        new Stripe[(int) Math.max(1, Math.min(STRIPES_MAX, bytesMax / STRIPE_BYTES_MIN))];
+    for (int i = 0; i < made.length; i++) {
+      made[i] = new Stripe<>(bytesMax / made.length);
     }
     stripes = made;
   }
@@ -81,7 +85,7 @@ public final class BlockCache<K, V> {
 
   private Stripe<K, V> stripe(K key) {
     int hash = key.hashCode() * 0x9e3779b9;
-    return stripes[hash >>> 28];
+    return stripes[(hash >>> 16) % stripes.length];
   }
 
   private static <V> CompletionStage<V> start(Supplier<CompletionStage<V>> load) {
@@ -98,7 +102,7 @@ public final class BlockCache<K, V> {
       if (entry == null || entry.value != made) {
         return;
       }
-      int bytes = value == null ? Integer.MAX_VALUE : weight.applyAsInt(value);
+      int bytes = value == null ? Integer.MAX_VALUE : Math.max(1, weight.applyAsInt(value));
       if (bytes > stripe.bytesMax) {
         stripe.entries.remove(key);
         return;

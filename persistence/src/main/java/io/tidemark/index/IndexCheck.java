@@ -45,7 +45,7 @@ public final class IndexCheck {
 
   public IndexCheck(IndexStore store) {
     this.store = store;
-    this.reader = new StoredIndexReader(store, 0);
+    this.reader = new StoredIndexReader(store, Runnable::run, 0);
   }
 
   /**

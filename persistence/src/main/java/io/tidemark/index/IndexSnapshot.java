@@ -14,6 +14,8 @@ import java.util.concurrent.CompletableFuture;
  * part of a leaf in memory. Immutable; usable by any number of threads.
  */
 public final class IndexSnapshot {
+  static final int PART_BLOCKS_MAX = 4;
+
   private final StoredIndexReader reader;
   private final VolumeId volume;
   private final long seq;
@@ -53,7 +55,7 @@ public final class IndexSnapshot {
 
   /**
    * Where the content of {@code [from, to)} is; the whole answer is in memory at once, with every
-   * block it came from, so ask for long ranges piece by piece.
+   * block it came from; for long ranges there is {@link #resolvePart}.
    */
   public CompletableFuture<ExtentMap> resolve(long from, long to) {
     return resolve(from, to, 0);
@@ -71,6 +73,30 @@ public final class IndexSnapshot {
       }
     }
     return StoredIndexReader.all(layers).thenApply(blocks -> overlay(blocks, from, to, afterSeq));
+  }
+
+  /**
+   * Part of an answer.
+   *
+   * @param map the extents of the part
+   * @param end where the next part begins
+   */
+  public record Part(ExtentMap map, long end) {}
+
+  /**
+   * Like {@link #resolve(long, long, long)}, but only up to an end that keeps the answer small: at
+   * most {@link #PART_BLOCKS_MAX} map blocks of each node.
+   */
+  public CompletableFuture<Part> resolvePart(long from, long to, long afterSeq) {
+    List<CompletableFuture<Long>> ends = new ArrayList<>(nodes.size());
+    for (NodeHeader node : nodes) {
+      if (node.lastSeq() > afterSeq) {
+        ends.add(reader.boundedEnd(volume, node, from, to, PART_BLOCKS_MAX));
+      }
+    }
+    return StoredIndexReader.all(ends)
+        .thenApply(all -> all.stream().mapToLong(Long::longValue).min().orElse(to))
+        .thenCompose(end -> resolve(from, end, afterSeq).thenApply(map -> new Part(map, end)));
   }
 
   private ExtentMap overlay(List<List<MapBlock>> layers, long from, long to, long afterSeq) {

@@ -10,10 +10,11 @@ import io.tidemark.refusal.Refusal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 
 /**
  * Reads stored index nodes through one cache that all volumes and readers of the process share.
- * Never blocks; stages complete on the store's threads. Thread-safe.
+ * Never blocks. Thread-safe.
  */
 public final class StoredIndexReader {
   /** Events of the tail that are asked for at once. */
@@ -22,6 +23,7 @@ public final class StoredIndexReader {
   private static final int DIRECTORY = -1;
 
   private final IndexStore store;
+  private final Executor executor;
   private final BlockCache<Key, Object> cache;
 
   private record Key(VolumeId volume, long nodeId, int block) {}
@@ -30,10 +32,13 @@ public final class StoredIndexReader {
   public record WritePosition(long seq, long timeMicros) {}
 
   /**
+   * @param executor decompresses and decodes what the store delivers, so that the store's threads
+   *     need not; its tasks never wait
    * @param cacheBytesMax memory for headers, fences and map blocks; 0 keeps nothing
    */
-  public StoredIndexReader(IndexStore store, long cacheBytesMax) {
+  public StoredIndexReader(IndexStore store, Executor executor, long cacheBytesMax) {
     this.store = store;
+    this.executor = executor;
     this.cache = new BlockCache<>(cacheBytesMax, StoredIndexReader::weight);
   }
 
@@ -325,7 +330,8 @@ public final class StoredIndexReader {
   private CompletableFuture<byte[]> headerPiece(VolumeId volume, NodeHeader node, int block) {
     return store
         .readBlock(volume, node.id(), block)
-        .thenApply(stored -> NodeFormat.content(NodeFormat.HEADER, node.id(), block, stored))
+        .thenApplyAsync(
+            stored -> NodeFormat.content(NodeFormat.HEADER, node.id(), block, stored), executor)
         .toCompletableFuture();
   }
 
@@ -360,6 +366,29 @@ public final class StoredIndexReader {
     return blocks;
   }
 
+  /**
+   * The largest end in {@code (from, to]} such that {@code [from, end)} needs at most {@code
+   * blocksMax} map blocks of the node.
+   */
+  CompletableFuture<Long> boundedEnd(
+      VolumeId volume, NodeHeader node, long from, long to, int blocksMax) {
+    return directory(volume, node)
+        .thenCompose(
+            directory -> boundedEnd(volume, node.id(), directory.root, from, to, blocksMax));
+  }
+
+  private CompletableFuture<Long> boundedEnd(
+      VolumeId volume, long nodeId, FencePage page, long from, long to, int blocksMax) {
+    int i = page.firstEndingAfter(from);
+    int beyond = i + (page.level() == 0 ? blocksMax : 1);
+    long end = beyond < page.count() ? Math.min(to, page.first(beyond)) : to;
+    if (page.level() == 0 || i == page.count() || page.first(i) >= to) {
+      return done(end);
+    }
+    return fencePage(volume, nodeId, page.block(i))
+        .thenCompose(below -> boundedEnd(volume, nodeId, below, from, end, blocksMax));
+  }
+
   private CompletableFuture<MapBlock> mapBlock(VolumeId volume, long nodeId, int block) {
     return cached(
         new Key(volume, nodeId, block),
@@ -367,7 +396,8 @@ public final class StoredIndexReader {
         () ->
             store
                 .readBlock(volume, nodeId, block)
-                .thenApply(stored -> (Object) NodeFormat.mapBlock(nodeId, block, stored))
+                .thenApplyAsync(
+                    stored -> (Object) NodeFormat.mapBlock(nodeId, block, stored), executor)
                 .toCompletableFuture());
   }
 
@@ -378,7 +408,8 @@ public final class StoredIndexReader {
         () ->
             store
                 .readBlock(volume, nodeId, block)
-                .thenApply(stored -> (Object) NodeFormat.fencePage(nodeId, block, stored))
+                .thenApplyAsync(
+                    stored -> (Object) NodeFormat.fencePage(nodeId, block, stored), executor)
                 .toCompletableFuture());
   }
 

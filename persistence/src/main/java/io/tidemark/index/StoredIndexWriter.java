@@ -31,7 +31,7 @@ public final class StoredIndexWriter implements IndexWriter {
    */
   public StoredIndexWriter(IndexStore store, Executor executor) {
     this.store = store;
-    this.reader = new StoredIndexReader(store, 0);
+    this.reader = new StoredIndexReader(store, Runnable::run, 0);
     this.executor = executor;
   }
 

@@ -15,6 +15,9 @@ import java.util.concurrent.CompletionStage;
  * store at once, so that reading images never floods it (J9). Thread-safe.
  */
 final class ChunkReader {
+  /** Sequential readers whose read-ahead the cache must hold at once. */
+  private static final int READERS_AHEAD = 8;
+
   private record Key(VolumeId volume, long segment, int chunk) {}
 
   private record Waiting(Key key, CompletableFuture<ByteBuffer> result) {}
@@ -22,6 +25,7 @@ final class ChunkReader {
   private final SegmentStore store;
   private final BlockCache<Key, ByteBuffer> cache;
   private final int inFlightMax;
+  private final long aheadBytesMax;
   private final Queue<Waiting> waiting = new ArrayDeque<>();
   private int inFlight;
 
@@ -29,6 +33,7 @@ final class ChunkReader {
     this.store = store;
     this.cache = new BlockCache<>(cacheBytesMax, chunk -> chunk.remaining() + 128);
     this.inFlightMax = inFlightMax;
+    this.aheadBytesMax = cacheBytesMax / READERS_AHEAD;
   }
 
   /** The chunk's data; the buffer is shared, use absolute gets or a duplicate. */
@@ -42,6 +47,11 @@ final class ChunkReader {
     if (!busy()) {
       chunk(volume, segment, chunk);
     }
+  }
+
+  /** How much one reader may fetch ahead without driving others' chunks from the cache. */
+  long aheadBytesMax() {
+    return aheadBytesMax;
   }
 
   /** Whether as many chunks are being fetched as may be. */

@@ -21,9 +21,15 @@ final class SequentialReads {
   private final long[] fetched = new long[STREAMS];
   private final long[] windows = new long[STREAMS];
   private final long[] used = new long[STREAMS];
+  private final long windowBytesMax;
   private long ticks;
 
-  SequentialReads() {
+  /**
+   * @param windowBytesMax how far to go ahead at most, if less than {@link #WINDOW_BYTES_MAX}; 0
+   *     for not at all
+   */
+  SequentialReads(long windowBytesMax) {
+    this.windowBytesMax = Math.min(WINDOW_BYTES_MAX, windowBytesMax);
     java.util.Arrays.fill(nexts, -1);
   }
 
@@ -53,7 +59,7 @@ final class SequentialReads {
     used[i] = ticks;
     if (read.offset() >= nexts[i]) {
       windows[i] =
-          Math.min(WINDOW_BYTES_MAX, Math.max(WINDOW_BYTES_MIN, windows[i] + read.length() * 2));
+          Math.min(windowBytesMax, Math.max(WINDOW_BYTES_MIN, windows[i] + read.length() * 2));
     }
     nexts[i] = Math.max(nexts[i], read.end());
     long from = Math.max(fetched[i], nexts[i]);

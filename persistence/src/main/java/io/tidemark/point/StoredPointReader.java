@@ -23,7 +23,7 @@ final class StoredPointReader implements PointReader {
   private final IndexSnapshot snapshot;
   private final RegionCache regions;
   private final ChunkReader chunks;
-  private final SequentialReads sequential = new SequentialReads();
+  private final SequentialReads sequential;
 
   StoredPointReader(
       RecoveryPoint point, long sizeBytes, IndexSnapshot snapshot, ChunkReader chunks) {
@@ -31,6 +31,7 @@ final class StoredPointReader implements PointReader {
     this.sizeBytes = sizeBytes;
     this.snapshot = snapshot;
     this.chunks = chunks;
+    this.sequential = new SequentialReads(chunks.aheadBytesMax());
     this.regions = new RegionCache(snapshot, sizeBytes);
   }
 
@@ -50,7 +51,10 @@ final class StoredPointReader implements PointReader {
 
   @Override
   public CompletionStage<ByteBuffer> read(long offset, int length) {
-    ByteRange range = inside(offset, length);
+    if (outside(offset, length)) {
+      return CompletableFuture.failedFuture(outsideRefusal(offset, length));
+    }
+    ByteRange range = new ByteRange(offset, length);
     if (length == 0) {
       return CompletableFuture.completedFuture(ByteBuffer.allocate(0).asReadOnlyBuffer());
     }
@@ -66,6 +70,7 @@ final class StoredPointReader implements PointReader {
     return chunks.chunk(snapshot.volume(), segment, chunk);
   }
 
+  /** Fetches what is likely to be read next; when that fails, the read itself will say so. */
   private void readAhead(ByteRange range) {
     ByteRange ahead = sequential.after(range, sizeBytes);
     if (ahead.length() == 0 || chunks.busy()) {
@@ -91,7 +96,9 @@ final class StoredPointReader implements PointReader {
 
   @Override
   public CompletionStage<List<MappedExtent>> extents(ByteRange range) {
-    inside(range.offset(), range.length());
+    if (outside(range.offset(), range.length())) {
+      return CompletableFuture.failedFuture(outsideRefusal(range.offset(), range.length()));
+    }
     List<MappedExtent> found = new ArrayList<>();
     return ExtentScan.over(
             range,
@@ -129,13 +136,14 @@ final class StoredPointReader implements PointReader {
     }
   }
 
-  private ByteRange inside(long offset, long length) {
-    if (offset < 0 || length < 0 || offset > sizeBytes || length > sizeBytes - offset) {
-      throw new Refusal(
-          ErrorCode.INVALID,
-          "%d bytes at offset %d lie outside the volume of %d bytes"
-              .formatted(length, offset, sizeBytes));
-    }
-    return new ByteRange(offset, length);
+  private boolean outside(long offset, long length) {
+    return offset < 0 || length < 0 || offset > sizeBytes || length > sizeBytes - offset;
+  }
+
+  private Refusal outsideRefusal(long offset, long length) {
+    return new Refusal(
+        ErrorCode.INVALID,
+        "%d bytes at offset %d lie outside the volume of %d bytes"
+            .formatted(length, offset, sizeBytes));
   }
 }

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 
@@ -85,6 +86,37 @@ class PointOracleTest {
     for (PointReader reader : readers) {
       byte[] model = model(disk, reader.point().seq().value());
       assertArrayEquals(model, bytes(reader.read(0, disk.sizeBytes)));
+    }
+  }
+
+  /** One reader, many threads, caches that hold almost nothing. */
+  @Test
+  void shouldServeManyThreadsAtOnce() throws Exception {
+    long seed = TestSeed.next("many threads");
+    TestDisk disk = new TestDisk(1 << 20, new Random(seed), STORE_THREADS, 64 << 10);
+    grow(disk, 1500, 10, 512, 60);
+    assertTrue(disk.history.frontier.get(0).level() > 2);
+    PointReader reader = open(disk, disk.view(), 1400);
+    byte[] model = model(disk, 1400);
+    ExecutorService clients = Executors.newFixedThreadPool(4);
+    List<Future<?>> done = new ArrayList<>();
+    for (int client = 0; client < 4; client++) {
+      Random random = new Random(seed + client);
+      done.add(clients.submit(() -> readRandomly(reader, model, random)));
+    }
+    for (Future<?> one : done) {
+      one.get();
+    }
+    clients.shutdown();
+    assertTrue(disk.segments.atOnceMost.get() <= 16, "limit: " + disk.segments.atOnceMost);
+  }
+
+  private static void readRandomly(PointReader reader, byte[] model, Random random) {
+    for (int i = 0; i < 300; i++) {
+      int offset = random.nextInt(model.length);
+      int length = random.nextInt(1 + Math.min(200_000, model.length - offset));
+      assertArrayEquals(
+          Arrays.copyOfRange(model, offset, offset + length), bytes(reader.read(offset, length)));
     }
   }
 

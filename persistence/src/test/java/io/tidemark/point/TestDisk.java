@@ -46,7 +46,7 @@ final class TestDisk {
     this.random = random;
     this.indexStore = new InMemoryIndexStore(storeThreads);
     this.segments = new InMemorySegments(storeThreads);
-    this.index = new StoredIndexReader(indexStore, cacheBytes);
+    this.index = new StoredIndexReader(indexStore, storeThreads, cacheBytes);
     this.points = new StoredPoints(index, segments, () -> now, cacheBytes, 16);
     this.history = new TestHistory(new StoredIndexWriter(indexStore, Runnable::run));
   }
