@@ -99,7 +99,7 @@ class Servers:
         self.ready("tap-off", p, "off")
 
     def tap_on(self):
-        ports = {k: free_port() for k in ("http.port", "tap-link.port", "images.port", "artery.port", "management.port", "cassandra.embedded.native-port", "cassandra.embedded.storage-port")}
+        ports = {k: free_port() for k in ("http.port", "tap-link.port", "images.port", "cluster.port", "management.port", "cassandra.embedded-server.native-port", "cassandra.embedded-server.storage-port")}
         config = self.work / "site.conf"
         config.write_text("tidemark {\n" + "".join(f"  {k} = {v}\n" for k, v in ports.items()) + "}\n")
         node = self.start("node", [str(ROOT / "tidemark"), "up", "--config", str(config), "--data", str(self.work / "data")])

@@ -71,11 +71,12 @@ final class NodeProcess implements AutoCloseable {
 
   private record Stopping(String what, Stop stop) {}
 
+  private volatile boolean stopping;
+
   private final NodeSettings settings;
   private final MicroClock clock = MicroClock.system();
   private final Deque<Stopping> started = new ArrayDeque<>();
-  private final Map<String, String> addresses =
-      Collections.synchronizedMap(new LinkedHashMap<>());
+  private final Map<String, String> addresses = Collections.synchronizedMap(new LinkedHashMap<>());
   private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
 
   private NodeProcess(NodeSettings settings) {
@@ -200,8 +201,7 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private void startServices(
-      SiteSystem site, CqlSession session, StoredPoints points, MicroTime begun)
-      throws Exception {
+      SiteSystem site, CqlSession session, StoredPoints points, MicroTime begun) throws Exception {
     SitePoints volumePoints = new SitePoints(site.site(), points, site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
     started("image server", server::close);
@@ -225,8 +225,7 @@ final class NodeProcess implements AutoCloseable {
     await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
     JobRegistry jobs = new JobRegistry(clock);
     started("jobs", jobs::close);
-    ExportJobs exports =
-        new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
+    ExportJobs exports = new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
     started("exports", exports::close);
     ClusterStatus status =
         new ClusterStatus(
@@ -237,14 +236,7 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(),
-            volumePoints,
-            images,
-            jobs,
-            exports,
-            verifications(),
-            status,
-            clock);
+            site.site(), volumePoints, images, jobs, exports, verifications(), status, clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(
@@ -303,6 +295,9 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private void actorSystemEnded() {
+    if (stopping) {
+      return;
+    }
     ended.complete(
         new Refusal(
             ErrorCode.FAILED,
@@ -324,6 +319,7 @@ final class NodeProcess implements AutoCloseable {
   /** Stops everything in the opposite order; what fails to stop is logged and passed over. */
   @Override
   public synchronized void close() {
+    stopping = true;
     while (!started.isEmpty()) {
       Stopping next = started.pop();
       try {

@@ -12,6 +12,8 @@ import java.util.concurrent.TimeUnit;
 final class Forked implements AutoCloseable {
   private static final String MAIN = "io.tidemark.cli.Main";
   private static final long STOP_SECONDS = 60;
+  private static final Path CASSANDRA_LIB =
+      Path.of("../persistence/cassandra-runtime/target/cassandra-lib").toAbsolutePath().normalize();
 
   private final Process process;
   private final Path log;
@@ -25,6 +27,8 @@ final class Forked implements AutoCloseable {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(jvm);
+    command.add("-Dtidemark.cassandra.lib=" + CASSANDRA_LIB);
+    command.add("--add-opens=java.base/java.nio=ALL-UNNAMED");
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));
     command.add(MAIN);

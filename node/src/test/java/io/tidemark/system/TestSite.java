@@ -33,11 +33,11 @@ final class TestSite implements AutoCloseable {
           http.port = %d
           tap-link.port = %d
           images.port = %d
-          artery.port = %d
+          cluster.port = %d
           management.port = %d
-          cassandra.embedded.native-port = %d
-          cassandra.embedded.storage-port = %d
-          cassandra.embedded.heap = 512m
+          cassandra.embedded-server.native-port = %d
+          cassandra.embedded-server.storage-port = %d
+          cassandra.embedded-server.heap = 512m
         }
         """
             .formatted(
