@@ -13,6 +13,7 @@ public final class Main {
     String command = args.length == 0 ? "" : args[0];
     String[] rest = args.length == 0 ? args : Arrays.copyOfRange(args, 1, args.length);
     switch (command) {
+      case "up", "node" -> System.exit(io.tidemark.node.NodeCommand.run(command, rest));
       default -> System.exit(TidemarkCli.commandLine().execute(args));
     }
   }
