@@ -1,0 +1,54 @@
+package io.tidemark.capture;
+
+import java.time.Duration;
+
+/**
+ * The bounds and paces of one volume's capture.
+ *
+ * @param spillBytesMax size of the spill file; 0 for none
+ * @param segmentBytes data at which a segment is sent without waiting for more
+ * @param segmentWrites writes at which it is
+ * @param linger how long a segment waits for more writes while nothing is in flight
+ * @param lingerBusy how long it waits while other segments are in flight
+ * @param collapsePause how long capture rests after a collapse; doubles with each further collapse
+ *     before the resynchronisation completes, up to {@link #COLLAPSE_PAUSE_MAX}
+ * @param syncPendingBytes a resynchronisation adds nothing while more than this is unjournaled, so
+ *     that live writes come first
+ * @param copyAfter age at which an unjournaled write that pins much more memory than its data is
+ *     copied out
+ */
+public record CaptureLimits(
+    long spillBytesMax,
+    int segmentBytes,
+    int segmentWrites,
+    Duration linger,
+    Duration lingerBusy,
+    Duration collapsePause,
+    int syncPendingBytes,
+    Duration copyAfter) {
+  public static final Duration COLLAPSE_PAUSE_MAX = Duration.ofSeconds(30);
+
+  public static CaptureLimits defaults() {
+    return new CaptureLimits(
+        1L << 30,
+        2 << 20,
+        4096,
+        Duration.ofMillis(2),
+        Duration.ofMillis(20),
+        Duration.ofSeconds(1),
+        8 << 20,
+        Duration.ofMillis(100));
+  }
+
+  public CaptureLimits withSpillBytesMax(long bytes) {
+    return new CaptureLimits(
+        bytes,
+        segmentBytes,
+        segmentWrites,
+        linger,
+        lingerBusy,
+        collapsePause,
+        syncPendingBytes,
+        copyAfter);
+  }
+}

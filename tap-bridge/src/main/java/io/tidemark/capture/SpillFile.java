@@ -1,0 +1,248 @@
+package io.tidemark.capture;
+
+import io.tidemark.position.ByteRange;
+import io.tidemark.segment.SegmentKind;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import java.util.zip.CRC32C;
+
+/**
+ * Writes that found no room in memory, on local disk until they can be sent: a queue in files of
+ * {@link #FILE_BYTES}, appended to at its end, read from its beginning, deleted when read. It does
+ * not survive the process and is never synced: what it held is found through the activity log.
+ *
+ * <p>One thread appends and one thread reads, at the same time. A record is
+ *
+ * <pre>
+ *   u32 magic | u32 CRC-32C of the rest of the header and the data
+ *   u64 ordinal | u64 time | u64 offset | u64 length | u32 data bytes | u8 kind | u8 zero | u16 0
+ * </pre>
+ */
+final class SpillFile implements AutoCloseable {
+  static final long FILE_BYTES = 32L << 20;
+  private static final int MAGIC = 0x54445350;
+  private static final int HEADER_BYTES = 48;
+  private static final String PREFIX = "spill-";
+  private static final int BUFFERS_MAX = 1024;
+
+  private record Part(Path path, FileChannel channel) {}
+
+  private final Path directory;
+  private final long bytesMax;
+  private final ArrayDeque<Part> parts = new ArrayDeque<>();
+  private long nextPart;
+  private long writeAt;
+  private long readAt;
+  private long bytes;
+
+  SpillFile(Path directory, long bytesMax) {
+    this.directory = directory;
+    this.bytesMax = bytesMax;
+  }
+
+  /** Deletes what an earlier process left. */
+  static void deleteLeftovers(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      for (Path file : files.toList()) {
+        if (file.getFileName().toString().startsWith(PREFIX)) {
+          Files.deleteIfExists(file);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      return; // no directory, no leftovers
+    }
+  }
+
+  static long recordBytes(Captured write) {
+    return HEADER_BYTES + write.dataBytes();
+  }
+
+  /** Whether the batch still fits. */
+  synchronized boolean hasRoom(long recordBytes) {
+    return bytes + recordBytes <= bytesMax;
+  }
+
+  synchronized long bytes() {
+    return bytes;
+  }
+
+  /** Appends all of the batch, which {@link #hasRoom} had room for. */
+  void append(List<Captured> batch) throws IOException {
+    int from = 0;
+    while (from < batch.size()) {
+      Part part = partToWrite();
+      long room = Math.max(1, FILE_BYTES - writeAt);
+      List<ByteBuffer> buffers = new ArrayList<>();
+      long length = 0;
+      int to = from;
+      while (to < batch.size() && length < room && buffers.size() < BUFFERS_MAX) {
+        length += encode(batch.get(to), buffers);
+        to++;
+      }
+      writeFully(part.channel(), buffers, writeAt);
+      synchronized (this) {
+        writeAt += length;
+        bytes += length;
+      }
+      from = to;
+    }
+  }
+
+  private synchronized Part partToWrite() throws IOException {
+    if (parts.isEmpty() || writeAt >= FILE_BYTES) {
+      Path path = directory.resolve(PREFIX + nextPart++);
+      parts.add(
+          new Part(
+              path,
+              FileChannel.open(
+                  path,
+                  StandardOpenOption.CREATE,
+                  StandardOpenOption.TRUNCATE_EXISTING,
+                  StandardOpenOption.READ,
+                  StandardOpenOption.WRITE)));
+      writeAt = 0;
+      if (parts.size() == 1) {
+        readAt = 0;
+      }
+    }
+    return parts.getLast();
+  }
+
+  private static long encode(Captured write, List<ByteBuffer> out) {
+    ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
+    header.putInt(MAGIC).putInt(0).putLong(write.ordinal).putLong(write.timeMicros);
+    header.putLong(write.range.offset()).putLong(write.range.length());
+    header.putInt(write.dataBytes()).put((byte) write.kind.code());
+    header.put((byte) (write.zero() ? 1 : 0)).putShort((short) 0).flip();
+    CRC32C crc = new CRC32C();
+    crc.update(header.duplicate().position(8));
+    out.add(header);
+    if (!write.zero()) {
+      for (ByteBuffer piece : write.payload().pieces()) {
+        crc.update(piece.duplicate());
+        out.add(piece.duplicate());
+      }
+    }
+    header.putInt(4, (int) crc.getValue());
+    return recordBytes(write);
+  }
+
+  private static void writeFully(FileChannel channel, List<ByteBuffer> buffers, long at)
+      throws IOException {
+    ByteBuffer[] array = buffers.toArray(ByteBuffer[]::new);
+    channel.position(at);
+    int first = 0;
+    while (first < array.length) {
+      channel.write(array, first, Math.min(BUFFERS_MAX, array.length - first));
+      while (first < array.length && !array[first].hasRemaining()) {
+        first++;
+      }
+    }
+  }
+
+  /**
+   * Takes the oldest {@code count} records at most, up to about {@code bytesMost} of data.
+   *
+   * @throws IOException when the disk fails or a record does not match its checksum
+   */
+  List<Captured> take(long count, long bytesMost, CaptureMemory memory, long nowNanos)
+      throws IOException {
+    List<Captured> taken = new ArrayList<>();
+    long length = 0;
+    ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
+    while (taken.size() < count && length < bytesMost) {
+      Part part = partToRead();
+      readFully(part.channel(), header.clear(), readAt);
+      Captured write = decode(part.channel(), header.flip(), memory, nowNanos);
+      long record = recordBytes(write);
+      synchronized (this) {
+        readAt += record;
+        bytes -= record;
+      }
+      length += record;
+      taken.add(write);
+    }
+    return taken;
+  }
+
+  private Part partToRead() throws IOException {
+    Part done = null;
+    Part part;
+    synchronized (this) {
+      part = parts.getFirst();
+      if (parts.size() > 1 && readAt >= part.channel().size()) {
+        done = parts.removeFirst();
+        readAt = 0;
+        part = parts.getFirst();
+      }
+    }
+    if (done != null) {
+      discard(done);
+    }
+    return part;
+  }
+
+  private Captured decode(FileChannel channel, ByteBuffer header, CaptureMemory memory, long now)
+      throws IOException {
+    CRC32C crc = new CRC32C();
+    crc.update(header.duplicate().position(8));
+    int magic = header.getInt();
+    int expected = header.getInt();
+    long ordinal = header.getLong();
+    long time = header.getLong();
+    ByteRange range = new ByteRange(header.getLong(), header.getLong());
+    int dataBytes = header.getInt();
+    SegmentKind kind = SegmentKind.of(header.get());
+    boolean zero = header.get() != 0;
+    if (magic != MAGIC || dataBytes < 0 || (!zero && dataBytes != range.length())) {
+      throw new IOException("no spilled record at " + readAt);
+    }
+    CaptureMemory.Copy copy = null;
+    if (!zero) {
+      copy = memory.allocate(dataBytes);
+      readFully(channel, copy.buffer(), readAt + HEADER_BYTES);
+      crc.update(copy.buffer());
+    }
+    if ((int) crc.getValue() != expected) {
+      if (copy != null) {
+        copy.release();
+      }
+      throw new IOException("the spilled record at " + readAt + " does not match its checksum");
+    }
+    return new Captured(ordinal, time, kind, range, copy, null, now);
+  }
+
+  private static void readFully(FileChannel channel, ByteBuffer into, long at) throws IOException {
+    long position = at;
+    while (into.hasRemaining()) {
+      int read = channel.read(into, position);
+      if (read < 0) {
+        throw new EOFException("the spill file ends at " + position);
+      }
+      position += read;
+    }
+  }
+
+  private static void discard(Part part) throws IOException {
+    part.channel().close();
+    Files.deleteIfExists(part.path());
+  }
+
+  @Override
+  public synchronized void close() throws IOException {
+    while (!parts.isEmpty()) {
+      discard(parts.removeFirst());
+    }
+    bytes = 0;
+  }
+}

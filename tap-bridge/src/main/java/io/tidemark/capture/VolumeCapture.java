@@ -1,0 +1,1349 @@
+package io.tidemark.capture;
+
+import io.tidemark.journal.SessionGrant;
+import io.tidemark.journal.TapStatus;
+import io.tidemark.position.ByteRange;
+import io.tidemark.position.MicroClock;
+import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeId;
+import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.segment.SegmentKind;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The capture of one volume: takes writes from the write path, keeps them in order, and hands them
+ * to a tap link. Thread-safe; the write path never waits for the link, the node or a spill.
+ *
+ * <p>What waits is, in order: segments in flight, the front queue, the spill file, a batch on its
+ * way into it, the back queue. Ordinals are contiguous over all of them, so a write's seq is its
+ * ordinal plus a base that is known from the first attach on.
+ *
+ * <pre>
+ *                    bound passed, failed disk, other head
+ *   CONTINUOUS ----------------------------------------------&gt; COLLAPSED &lt;---+
+ *       ^                                                          |           | the same
+ *       | SYNC_DONE journaled                     attached, paused |           |
+ *       +----------------------- RESYNCING &lt;-----------------------+           |
+ *                                    +-------------------------------------------+
+ * </pre>
+ */
+public final class VolumeCapture implements CaptureSink, AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(VolumeCapture.class);
+  private static final int SPILL_BATCH_BYTES = 4 << 20;
+  private static final int COPY_BATCH_BYTES = 1 << 20;
+  private static final int COMPARE_BYTES = 4 << 20;
+  private static final long SWEEP_NANOS = TimeUnit.SECONDS.toNanos(5);
+
+  private enum Mode {
+    CONTINUOUS,
+    COLLAPSED,
+    RESYNCING
+  }
+
+  /** A gap or the end of a resynchronisation, in its place among the writes. */
+  private record Marker(Outgoing.Gap gap, Outgoing.SyncDone done, long lastOrdinal) {}
+
+  /** What was handed to the link and is not acknowledged. */
+  private static final class Flight {
+    final List<Captured> writes;
+    final Marker marker;
+    final long lastOrdinal;
+    Outgoing outgoing;
+    boolean sending = true;
+
+    /** Whether some of its data is elsewhere in memory than {@code outgoing} says. */
+    boolean moved;
+
+    Flight(List<Captured> writes, Marker marker, long lastOrdinal) {
+      this.writes = writes;
+      this.marker = marker;
+      this.lastOrdinal = lastOrdinal;
+    }
+  }
+
+  private final String name;
+  private final long sizeBytes;
+  private final Path directory;
+  private final CaptureLimits limits;
+  private final CaptureMemory memory;
+  private final MicroClock clock;
+  private final ActivityLog activity;
+  private final BackingContent backing;
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition work = lock.newCondition();
+  private final Condition chore = lock.newCondition();
+  private final Condition progress = lock.newCondition();
+
+  // What waits, in order.
+  private final Deque<Flight> resend = new ArrayDeque<>();
+  private final Deque<Flight> inFlight = new ArrayDeque<>();
+  private final Deque<Object> front = new ArrayDeque<>();
+  private SpillFile spill;
+  private long spilled;
+  private long spilledBytes;
+  private List<Captured> spilling = List.of();
+  private final Deque<Captured> back = new ArrayDeque<>();
+  private final List<SpillFile> discarded = new ArrayList<>();
+
+  private Mode mode;
+  private boolean attached;
+  private boolean closed;
+  private boolean senderWoken;
+  private boolean senderWaits;
+  private volatile String fencedReason;
+  private boolean synchronous;
+
+  private long nextOrdinal = 1;
+  private long journaledOrdinal;
+  private long sentOrdinal;
+  private boolean baseKnown;
+  private long base;
+  private long lastTime;
+  private long lastPackedTime;
+
+  private long queuedBytes;
+  private long queuedWrites;
+  private long frontBytes;
+  private long pinnedBytes;
+  private long spillOldestTime;
+
+  // The gap that grows while COLLAPSED.
+  private long gapFirst;
+  private long gapSince;
+  private String gapReason = "";
+  private long resumeAtNanos;
+  private int collapses;
+  private final List<Runnable> heldReplies = new ArrayList<>();
+
+  private final DirtyMap dirty;
+  private final DirtyMap syncing;
+  private final DirtyMap spillDirty;
+  private int syncTurn;
+  private boolean gapJournaled;
+  private boolean journalEmpty;
+  private boolean syncDoneQueued;
+  private long syncTotalBytes;
+  private long syncDifferentBytes;
+
+  private final Thread keeper;
+
+  /**
+   * @param activity the tap's log, already naming this volume or none
+   * @param sizeBytes the volume's size
+   * @param directory where the spill file may be
+   */
+  public VolumeCapture(
+      String name,
+      long sizeBytes,
+      Path directory,
+      ActivityLog activity,
+      BackingContent backing,
+      CaptureMemory memory,
+      CaptureLimits limits,
+      MicroClock clock)
+      throws IOException {
+    this.name = name;
+    this.sizeBytes = sizeBytes;
+    this.directory = directory;
+    this.activity = activity;
+    this.backing = backing;
+    this.memory = memory;
+    this.limits = limits;
+    this.clock = clock;
+    this.dirty = new DirtyMap(sizeBytes);
+    this.syncing = new DirtyMap(sizeBytes);
+    this.spillDirty = new DirtyMap(sizeBytes);
+    ActivityLog.State state = activity.state();
+    this.synchronous = state.synchronous();
+    this.fencedReason = state.fenced() ? "the tap was fenced before it stopped" : null;
+    SpillFile.deleteLeftovers(directory);
+    BitSet marked = activity.markedRegions();
+    marked.stream().forEach(region -> dirty.add(activity.rangeOf(region)));
+    mode = Mode.CONTINUOUS;
+    if (!dirty.isEmpty()) {
+      openGap(nextOrdinal, "the tap stopped with writes that were not journaled");
+    }
+    keeper = new Thread(this::keep, "tidemark-capture-" + name);
+    keeper.setDaemon(true);
+    keeper.start();
+  }
+
+  // ---- the write path
+
+  @Override
+  public void beforeWrite(ByteRange range) throws IOException {
+    if (fencedReason != null) {
+      throw new FencedException(fencedReason);
+    }
+    activity.enter(range);
+  }
+
+  @Override
+  public void wrote(ByteRange range, Payload payload, Runnable reply) {
+    capture(range, payload, reply);
+  }
+
+  @Override
+  public void zeroed(ByteRange range, Runnable reply) {
+    capture(range, null, reply);
+  }
+
+  private void capture(ByteRange range, Payload payload, Runnable reply) {
+    boolean answerNow;
+    lock.lock();
+    try {
+      answerNow = admit(range, payload, reply);
+    } finally {
+      lock.unlock();
+    }
+    if (answerNow) {
+      reply.run();
+    }
+  }
+
+  private boolean admit(ByteRange range, Payload payload, Runnable reply) {
+    long ordinal = nextOrdinal++;
+    long time = tick();
+    long cost = Captured.cost(payload);
+    if (mode != Mode.COLLAPSED && !take(cost)) {
+      collapse("more writes than memory and spill file hold were not journaled", false);
+    }
+    if (mode == Mode.COLLAPSED) {
+      dirty.add(range);
+      activity.leaveSticking(range);
+      if (synchronous) {
+        heldReplies.add(reply);
+      }
+      return !synchronous;
+    }
+    if (payload != null) {
+      payload.retain();
+    }
+    enqueue(
+        new Captured(
+            ordinal,
+            time,
+            SegmentKind.LIVE,
+            range,
+            payload,
+            synchronous ? reply : null,
+            System.nanoTime()));
+    return !synchronous;
+  }
+
+  private boolean take(long cost) {
+    if (synchronous) {
+      memory.take(cost); // bounded by the requests in flight: their clients wait
+      return true;
+    }
+    return memory.tryTake(cost);
+  }
+
+  private long tick() {
+    lastTime = Math.max(lastTime + 1, clock.micros());
+    return lastTime;
+  }
+
+  private void enqueue(Captured write) {
+    queuedBytes += write.dataBytes();
+    queuedWrites++;
+    if (write.sparse()) {
+      pinnedBytes += write.payload().heldBytes() - write.dataBytes();
+    }
+    boolean spills = spilled > 0 || !spilling.isEmpty() || !back.isEmpty();
+    if (!spills && (synchronous || limits.spillBytesMax() == 0 || !memory.tight())) {
+      toFront(write);
+    } else {
+      back.add(write);
+      chore.signal();
+    }
+    if (pinnedBytes > memory.bytesMax() / 2) {
+      chore.signal();
+    }
+  }
+
+  private void toFront(Captured write) {
+    boolean wasEmpty = front.isEmpty();
+    long before = frontBytes;
+    front.add(write);
+    write.place = front;
+    frontBytes += write.dataBytes();
+    boolean full = before < limits.segmentBytes() && frontBytes >= limits.segmentBytes();
+    if (senderWaits && (wasEmpty || full || front.size() == limits.segmentWrites())) {
+      work.signal();
+    }
+  }
+
+  @Override
+  public void failed(ByteRange range) {
+    lock.lock();
+    try {
+      dirty.add(range);
+      activity.leaveSticking(range);
+      work.signal();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void flushed() {
+    // Nothing to do: the marks were durable before the writes that this flush covers (C2).
+  }
+
+  // ---- collapse
+
+  /** Drops what waits and everything from now on into a gap; with what is in flight, if told. */
+  private void collapse(String reason, boolean withInFlight) {
+    log.warn("volume {}: capture collapses: {}", name, reason);
+    for (Object item : front) {
+      if (item instanceof Captured write) {
+        drop(write, true);
+      }
+    }
+    spilling.forEach(write -> drop(write, false)); // the keeper, which writes them, releases them
+    back.forEach(write -> drop(write, true));
+    front.clear();
+    frontBytes = 0;
+    back.clear();
+    spilling = List.of();
+    discardSpill();
+    long kept = journaledOrdinal;
+    if (withInFlight) {
+      dropFlights();
+    } else {
+      for (Deque<Flight> flights : List.of(inFlight, resend)) {
+        for (Flight flight : flights) {
+          kept = Math.max(kept, flight.lastOrdinal);
+        }
+      }
+    }
+    openGap(kept + 1, reason);
+  }
+
+  private void dropFlights() {
+    inFlight.addAll(resend);
+    resend.clear();
+    for (Flight flight : inFlight) {
+      flight.writes.forEach(write -> drop(write, true));
+    }
+    inFlight.clear();
+  }
+
+  private void discardSpill() {
+    dirty.addAll(spillDirty);
+    spillDirty.clear();
+    spilled = 0;
+    spilledBytes = 0;
+    if (spill != null) {
+      discarded.add(spill);
+      spill = null;
+      chore.signal();
+    }
+  }
+
+  private void drop(Captured write, boolean release) {
+    dirty.add(write.range);
+    if (write.kind == SegmentKind.LIVE) {
+      activity.leaveSticking(write.range);
+    }
+    if (write.reply != null) {
+      heldReplies.add(write.reply);
+    }
+    forget(write, release);
+  }
+
+  private void forget(Captured write, boolean release) {
+    queuedBytes -= write.dataBytes();
+    queuedWrites--;
+    if (write.sparse()) {
+      pinnedBytes -= write.payload().heldBytes() - write.dataBytes();
+    }
+    memory.give(write.cost());
+    write.place = null;
+    if (release) {
+      write.release();
+    }
+  }
+
+  private void openGap(long first, String reason) {
+    gapFirst = first;
+    dirty.addAll(syncing);
+    syncing.clear();
+    mode = Mode.COLLAPSED;
+    gapReason = reason;
+    gapSince = lastTime;
+    gapJournaled = false;
+    syncDoneQueued = false;
+    syncTurn++;
+    long pause = limits.collapsePause().toNanos() << Math.min(collapses, 10);
+    pause = Math.min(pause, CaptureLimits.COLLAPSE_PAUSE_MAX.toNanos());
+    resumeAtNanos = System.nanoTime() + (collapses == 0 ? 0 : pause);
+    collapses++;
+    progress.signalAll();
+  }
+
+  /** Captures again from here on, and puts the gap in front of it. */
+  private void closeGap() {
+    if (nextOrdinal == gapFirst) {
+      nextOrdinal++;
+    }
+    long last = nextOrdinal - 1;
+    Outgoing.Gap gap =
+        new Outgoing.Gap(
+            new WriteSeq(base + gapFirst),
+            new WriteSeq(base + last),
+            new MicroTime(tick()),
+            gapReason);
+    front.add(new Marker(gap, null, last));
+    journalEmpty = gap.first().value() == 1;
+    syncing.addAll(dirty);
+    dirty.clear();
+    syncTotalBytes = syncing.bytes();
+    syncDifferentBytes = 0;
+    mode = Mode.RESYNCING;
+    log.info(
+        "volume {}: seqs {}..{} are dark ({}); {} bytes to compare",
+        name,
+        gap.first(),
+        gap.last(),
+        gapReason,
+        syncTotalBytes);
+  }
+
+  /** With the lock held, by the link's thread: begins what only an attached tap can begin. */
+  private void advance() {
+    if (!attached || closed) {
+      return;
+    }
+    boolean quiet = spilled == 0 && spilling.isEmpty() && back.isEmpty();
+    if (mode != Mode.COLLAPSED && !dirty.isEmpty() && quiet) {
+      if (front.stream().noneMatch(Marker.class::isInstance)) {
+        openGap(nextOrdinal, "a write to the backing store failed");
+      }
+    }
+    if (mode == Mode.COLLAPSED
+        && inFlight.isEmpty()
+        && resend.isEmpty()
+        && front.isEmpty()
+        && System.nanoTime() - resumeAtNanos >= 0) {
+      closeGap();
+    }
+  }
+
+  // ---- the link
+
+  /** Everything that may differ when nothing is known of the journal's content. */
+  private List<ByteRange> everything(WriteSeq head) throws IOException {
+    if (head.value() > 0) {
+      return List.of(new ByteRange(0, sizeBytes));
+    }
+    List<ByteRange> cut = new ArrayList<>();
+    for (ByteRange range : backing.allocated()) {
+      if (range.offset() < sizeBytes) {
+        cut.add(new ByteRange(range.offset(), Math.min(range.end(), sizeBytes) - range.offset()));
+      }
+    }
+    return cut;
+  }
+
+  /**
+   * The link is attached: goes on where the journal ends, or finds that it must resynchronise.
+   *
+   * @throws Refusal {@code INVALID} when the volume has another size than the one served
+   */
+  public void attached(SessionGrant grant) throws IOException {
+    if (grant.sizeBytes() != sizeBytes) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "volume %s is %d bytes now, the tap serves %d: restart the tap"
+              .formatted(name, grant.sizeBytes(), sizeBytes));
+    }
+    ActivityLog.State known = activity.state();
+    boolean continues = continues(known, grant);
+    List<ByteRange> all = continues ? List.of() : everything(grant.head());
+    DirtyMap marks = new DirtyMap(sizeBytes);
+    lock.lock();
+    try {
+      long head = grant.head().value();
+      boolean inReach =
+          !baseKnown
+              || (head >= base + journaledOrdinal && head <= base + sentOrdinal && continues);
+      if (!inReach && continues) {
+        all = everything(grant.head());
+        continues = false;
+      }
+      if (!continues) {
+        all.forEach(dirty::add);
+        if (!dirty.isEmpty() || baseKnown || mode != Mode.CONTINUOUS || !front.isEmpty()) {
+          startOver(baseKnown ? "the journal went on without this tap" : "initial synchronisation");
+        }
+      } else if (grant.syncOpen() && mode == Mode.CONTINUOUS) {
+        everything(grant.head()).forEach(dirty::add);
+        startOver("a synchronisation was never completed");
+      }
+      if (!baseKnown || !continues) {
+        base = head - journaledOrdinal;
+        baseKnown = true;
+        sentOrdinal = journaledOrdinal;
+        lastPackedTime = grant.headTime().micros();
+      }
+      synchronous = grant.synchronous();
+      fencedReason = null;
+      lastTime = Math.max(lastTime, grant.headTime().micros());
+      marks.addAll(dirty);
+      marks.addAll(syncing);
+    } finally {
+      lock.unlock();
+    }
+    activity.granted(
+        grant.volume(), grant.sizeBytes(), grant.synchronous(), grant.session(), marks);
+    List<Runnable> replies = new ArrayList<>();
+    lock.lock();
+    try {
+      resume(grant, replies);
+    } finally {
+      lock.unlock();
+    }
+    replies.forEach(Runnable::run);
+  }
+
+  private boolean continues(ActivityLog.State known, SessionGrant grant) {
+    VolumeId volume = grant.volume();
+    int others = grant.session() - known.session() - 1;
+    return known.volume().equals(volume.value())
+        && others >= 0
+        && others <= known.openAttempts() - 1
+        && (known.cleanSeq() < 0 || known.cleanSeq() == grant.head().value());
+  }
+
+  private void startOver(String reason) {
+    if (mode == Mode.COLLAPSED) {
+      dropFlights();
+      gapFirst = journaledOrdinal + 1;
+      gapReason = reason;
+    } else {
+      collapse(reason, true);
+    }
+  }
+
+  /** Drops what the journal has already and prepares the rest to be sent again. */
+  private void resume(SessionGrant grant, List<Runnable> replies) {
+    long headOrdinal = grant.head().value() - base;
+    resend.addAll(inFlight);
+    inFlight.clear();
+    while (!resend.isEmpty() && resend.peekFirst().lastOrdinal <= headOrdinal) {
+      Flight flight = resend.peekFirst();
+      if (flight.marker != null && flight.marker.done() != null && grant.syncOpen()) {
+        break;
+      }
+      resend.pollFirst();
+      finish(flight, replies);
+    }
+    attached = true;
+    advance();
+    progress.signalAll();
+  }
+
+  /** The link is broken; what is in flight will be sent again unless the journal has it. */
+  public void detached() {
+    lock.lock();
+    try {
+      attached = false;
+      inFlight.forEach(flight -> flight.sending = false);
+      resend.forEach(flight -> flight.sending = false);
+      progress.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The tap was fenced: every later write fails (J6). */
+  public void fenced(String reason) throws IOException {
+    fencedReason = reason;
+    activity.fenced();
+    log.error("volume {}: fenced: {}", name, reason);
+  }
+
+  /** Makes a waiting {@link #next} return. */
+  public void wake() {
+    lock.lock();
+    try {
+      senderWoken = true;
+      work.signal();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * What to send next; for the link's one sending thread, while attached.
+   *
+   * @param credit whether the node's window is open
+   * @param segmentBytesMax the node's limit of a segment's data
+   * @param segmentWritesMax the node's limit of a segment's writes
+   * @param waitNanos how long to wait at most
+   * @return empty after the wait or when woken
+   */
+  public Optional<Outgoing> next(
+      boolean credit, int segmentBytesMax, int segmentWritesMax, long waitNanos)
+      throws InterruptedException {
+    int bytes = Math.min(limits.segmentBytes(), segmentBytesMax);
+    int writes = Math.min(limits.segmentWrites(), segmentWritesMax);
+    Flight flight = null;
+    boolean unspill = false;
+    lock.lockInterruptibly();
+    try {
+      long deadline = System.nanoTime() + waitNanos;
+      while (flight == null && !unspill && !senderWoken && !closed && attached) {
+        advance();
+        flight = pick(credit, bytes, writes);
+        unspill = flight == null && front.isEmpty() && spilled > 0;
+        if (flight == null && !unspill) {
+          long left = Math.min(deadline - System.nanoTime(), lingerLeft());
+          if (deadline - System.nanoTime() <= 0) {
+            break;
+          }
+          senderWaits = true;
+          work.awaitNanos(Math.max(left, 1));
+          senderWaits = false;
+        }
+      }
+      senderWoken = false;
+    } finally {
+      lock.unlock();
+    }
+    if (unspill) {
+      readSpill();
+      return Optional.empty();
+    }
+    if (flight == null) {
+      return Optional.empty();
+    }
+    if (flight.moved && flight.outgoing instanceof Outgoing.Segment segment) {
+      flight.outgoing =
+          new Outgoing.Segment(segment.meta(), segment.encodedMeta(), Packing.data(flight.writes));
+      flight.moved = false;
+    }
+    if (flight.outgoing == null) {
+      flight.outgoing = Packing.segment(flight.writes, base, packedTimes(flight.writes));
+    }
+    return Optional.of(flight.outgoing);
+  }
+
+  private long[] packedTimes(List<Captured> writes) {
+    long[] times = new long[writes.size()];
+    for (int i = 0; i < times.length; i++) {
+      lastPackedTime = Math.max(lastPackedTime + 1, writes.get(i).timeMicros);
+      times[i] = lastPackedTime;
+    }
+    return times;
+  }
+
+  private Flight pick(boolean credit, int bytes, int writes) {
+    if (!credit) {
+      return null;
+    }
+    if (!resend.isEmpty()) {
+      Flight first = resend.pollFirst();
+      first.sending = true;
+      inFlight.add(first);
+      return first;
+    }
+    if (front.isEmpty()) {
+      return null;
+    }
+    if (front.peekFirst() instanceof Marker marker) {
+      front.pollFirst();
+      Flight flight = new Flight(List.of(), marker, marker.lastOrdinal());
+      if (marker.gap() != null) {
+        lastPackedTime = Math.max(lastPackedTime + 1, marker.gap().time().micros());
+        Outgoing.Gap gap = marker.gap();
+        flight.outgoing =
+            new Outgoing.Gap(gap.first(), gap.last(), new MicroTime(lastPackedTime), gap.reason());
+      } else {
+        flight.outgoing = marker.done();
+      }
+      sentOrdinal = Math.max(sentOrdinal, flight.lastOrdinal);
+      inFlight.add(flight);
+      return flight;
+    }
+    if (!ready(bytes, writes)) {
+      return null;
+    }
+    return pack(bytes, writes);
+  }
+
+  private boolean ready(int bytes, int writes) {
+    Captured first = (Captured) front.peekFirst();
+    return frontBytes >= bytes
+        || front.size() >= writes
+        || System.nanoTime() - first.sinceNanos >= linger()
+        || spilled > 0;
+  }
+
+  private long linger() {
+    if (synchronous) {
+      return 0;
+    }
+    return (inFlight.isEmpty() ? limits.linger() : limits.lingerBusy()).toNanos();
+  }
+
+  private long lingerLeft() {
+    if (front.peekFirst() instanceof Captured first) {
+      long left = linger() - (System.nanoTime() - first.sinceNanos);
+      return left > 0 ? left : Long.MAX_VALUE; // ready, but out of credit: an ack will wake us
+    }
+    if (mode == Mode.COLLAPSED && inFlight.isEmpty()) {
+      return Math.max(1, resumeAtNanos - System.nanoTime());
+    }
+    return Long.MAX_VALUE;
+  }
+
+  /** At least one write; a write larger than the limit goes alone. */
+  private Flight pack(int bytes, int writes) {
+    List<Captured> batch = new ArrayList<>();
+    long size = 0;
+    SegmentKind kind = ((Captured) front.peekFirst()).kind;
+    while (batch.size() < writes
+        && front.peekFirst() instanceof Captured write
+        && write.kind == kind
+        && (batch.isEmpty() || size + write.dataBytes() <= bytes)) {
+      batch.add(write);
+      size += write.dataBytes();
+      front.pollFirst();
+    }
+    frontBytes -= size;
+    Flight flight = new Flight(batch, null, batch.get(batch.size() - 1).ordinal);
+    batch.forEach(write -> write.place = flight);
+    sentOrdinal = Math.max(sentOrdinal, flight.lastOrdinal);
+    inFlight.add(flight);
+    return flight;
+  }
+
+  /** The link has written {@code outgoing} out; its data may be moved in memory from now on. */
+  public void sent(Outgoing outgoing) {
+    lock.lock();
+    try {
+      for (Flight flight : inFlight) {
+        if (flight.outgoing == outgoing) {
+          flight.sending = false;
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The oldest thing in flight is journaled. */
+  public void acknowledged() {
+    List<Runnable> replies = new ArrayList<>();
+    lock.lock();
+    try {
+      Flight flight = inFlight.pollFirst();
+      if (flight == null) {
+        throw new IllegalStateException("an acknowledgement of nothing");
+      }
+      finish(flight, replies);
+      advance();
+      if (senderWaits) {
+        work.signal();
+      }
+    } finally {
+      lock.unlock();
+    }
+    replies.forEach(Runnable::run);
+  }
+
+  private void finish(Flight flight, List<Runnable> replies) {
+    journaledOrdinal = Math.max(journaledOrdinal, flight.lastOrdinal);
+    List<Captured> live = flight.writes;
+    if (!live.isEmpty()) {
+      if (live.get(0).kind == SegmentKind.LIVE) {
+        activity.leaveAll(live);
+      }
+      for (Captured write : live) {
+        forget(write, true);
+        if (write.reply != null) {
+          replies.add(write.reply);
+        }
+      }
+    } else if (flight.marker.gap() != null) {
+      gapJournaled = mode == Mode.RESYNCING;
+    } else if (mode == Mode.RESYNCING && syncDoneQueued) {
+      mode = Mode.CONTINUOUS;
+      collapses = 0;
+      syncTotalBytes = 0;
+      restick();
+      replies.addAll(heldReplies);
+      heldReplies.clear();
+      log.info("volume {}: in step with the journal again", name);
+    }
+    progress.signalAll();
+  }
+
+  private void restick() {
+    BitSet keep = new BitSet();
+    dirty.addRegions(keep, activity.regionBytes());
+    syncing.addRegions(keep, activity.regionBytes());
+    spillDirty.addRegions(keep, activity.regionBytes());
+    activity.stick(keep);
+  }
+
+  /** Writes of a resynchronisation never entered the activity log: their regions are stuck. */
+  private static List<Captured> live(List<Captured> writes) {
+    return writes.stream().filter(write -> write.kind == SegmentKind.LIVE).toList();
+  }
+
+  private void readSpill() {
+    SpillFile source;
+    long count;
+    lock.lock();
+    try {
+      source = spill;
+      count = spilled;
+    } finally {
+      lock.unlock();
+    }
+    if (source == null || count == 0) {
+      return;
+    }
+    List<Captured> taken = List.of();
+    IOException failure = null;
+    try {
+      taken = source.take(count, SPILL_BATCH_BYTES, memory, System.nanoTime());
+    } catch (IOException e) {
+      failure = e;
+    }
+    lock.lock();
+    try {
+      if (source != spill) {
+        taken.forEach(Captured::release); // collapsed meanwhile
+        return;
+      }
+      if (failure != null) {
+        collapse("the spill file failed: " + failure.getMessage(), false);
+        return;
+      }
+      activity.reenter(live(taken));
+      spilled -= taken.size();
+      for (Captured write : taken) {
+        memory.take(write.cost());
+        spilledBytes -= write.dataBytes();
+        queuedBytes += write.dataBytes();
+        queuedWrites++;
+        toFront(write);
+      }
+      spillOldestTime = taken.isEmpty() ? 0 : taken.get(taken.size() - 1).timeMicros;
+      if (spilled == 0 && spilling.isEmpty()) {
+        spillDirty.clear();
+        restick();
+        while (!back.isEmpty()) {
+          toFront(back.pollFirst());
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  // ---- the keeper: spills, copies out, sweeps
+
+  private void keep() {
+    long sweepAt = System.nanoTime() + SWEEP_NANOS;
+    try {
+      while (true) {
+        List<Captured> batch = List.of();
+        List<SpillFile> old;
+        SpillFile target = null;
+        lock.lock();
+        try {
+          if (closed) {
+            return;
+          }
+          if (back.isEmpty() && discarded.isEmpty()) {
+            long half = limits.copyAfter().toNanos() / 2;
+            chore.awaitNanos(queuedWrites > 0 ? half + 1 : TimeUnit.SECONDS.toNanos(1));
+          }
+          old = List.copyOf(discarded);
+          discarded.clear();
+          if (!back.isEmpty()) {
+            batch = takeToSpill();
+            target = spill;
+          }
+        } finally {
+          lock.unlock();
+        }
+        for (SpillFile file : old) {
+          closeQuietly(file);
+        }
+        if (!batch.isEmpty()) {
+          spill(batch, target);
+        }
+        copyOut();
+        if (System.nanoTime() - sweepAt >= 0) {
+          sweep(false);
+          sweepAt = System.nanoTime() + SWEEP_NANOS;
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void closeQuietly(SpillFile file) {
+    try {
+      file.close();
+    } catch (IOException e) {
+      log.warn("volume {}: a spill file could not be removed: {}", name, e.getMessage());
+    }
+  }
+
+  private List<Captured> takeToSpill() {
+    if (spill == null) {
+      spill = new SpillFile(directory, limits.spillBytesMax());
+    }
+    List<Captured> batch = new ArrayList<>();
+    long bytes = 0;
+    while (!back.isEmpty() && bytes < SPILL_BATCH_BYTES) {
+      bytes += SpillFile.recordBytes(back.peekFirst());
+      batch.add(back.pollFirst());
+    }
+    spilling = batch;
+    if (!spill.hasRoom(bytes)) {
+      collapse("the spill file is full", false);
+      batch.forEach(Captured::release);
+      return List.of();
+    }
+    return batch;
+  }
+
+  private void spill(List<Captured> batch, SpillFile target) {
+    IOException failure = null;
+    try {
+      target.append(batch);
+    } catch (IOException e) {
+      failure = e;
+    }
+    lock.lock();
+    try {
+      if (target != spill) {
+        batch.forEach(Captured::release); // collapsed meanwhile
+        return;
+      }
+      if (failure != null) {
+        collapse("the spill file failed: " + failure.getMessage(), false);
+        batch.forEach(Captured::release);
+        return;
+      }
+      activity.leaveSticking(live(batch));
+      if (spilled == 0) {
+        spillOldestTime = batch.get(0).timeMicros;
+      }
+      spilled += batch.size();
+      spilling = List.of();
+      for (Captured write : batch) {
+        spillDirty.add(write.range);
+        spilledBytes += write.dataBytes();
+        forget(write, true);
+      }
+      work.signal();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Copies old small writes out of receive buffers that they pin for nobody else. */
+  private void copyOut() {
+    List<Captured> picked = new ArrayList<>();
+    List<Payload> originals = new ArrayList<>();
+    lock.lock();
+    try {
+      if (pinnedBytes <= 0) {
+        return;
+      }
+      boolean urgent = pinnedBytes > memory.bytesMax() / 2;
+      long age = urgent ? 0 : limits.copyAfter().toNanos();
+      pickSparse(picked, age);
+      for (Captured write : picked) {
+        write.payload().retain();
+        originals.add(write.payload());
+      }
+    } finally {
+      lock.unlock();
+    }
+    for (int i = 0; i < picked.size(); i++) {
+      Payload original = originals.get(i);
+      CaptureMemory.Copy copy = memory.copyOf(original.pieces(), original.length());
+      swap(picked.get(i), original, copy);
+      original.release();
+    }
+  }
+
+  private void pickSparse(List<Captured> picked, long age) {
+    long now = System.nanoTime();
+    long bytes = 0;
+    for (Flight flight : inFlight) {
+      for (Captured write : flight.writes) {
+        if (!flight.sending && write.sparse() && bytes < COPY_BATCH_BYTES) {
+          bytes += write.dataBytes();
+          picked.add(write);
+        }
+      }
+    }
+    for (Object item : front) {
+      if (bytes >= COPY_BATCH_BYTES
+          || (item instanceof Captured write && now - write.sinceNanos < age)) {
+        return;
+      }
+      if (item instanceof Captured write && write.sparse()) {
+        bytes += write.dataBytes();
+        picked.add(write);
+      }
+    }
+  }
+
+  private void swap(Captured write, Payload original, CaptureMemory.Copy copy) {
+    lock.lock();
+    try {
+      boolean moves =
+          write.place == front || (write.place instanceof Flight flight && !flight.sending);
+      if (!moves || write.payload() != original) {
+        copy.release();
+        return;
+      }
+      pinnedBytes -= original.heldBytes() - original.length();
+      write.replace(copy);
+      original.release();
+      if (write.place instanceof Flight flight) {
+        flight.moved = true;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void sweep(boolean all) {
+    try {
+      activity.sweep(backing::sync, all);
+    } catch (IOException e) {
+      log.warn("volume {}: the activity log keeps its marks: {}", name, e.getMessage());
+    }
+  }
+
+  // ---- resynchronisation, for Resync
+
+  /** Waits until there is something to compare; returns the turn that it belongs to. */
+  int awaitSyncTurn() throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      while (closed || !syncReady()) {
+        progress.await();
+      }
+      return syncTurn;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean syncReady() {
+    return attached && mode == Mode.RESYNCING && gapJournaled && !syncDoneQueued;
+  }
+
+  /** Lets a moment pass after a failed comparison. */
+  void pauseSync(long millis) throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      long left = TimeUnit.MILLISECONDS.toNanos(millis);
+      while (left > 0 && !closed) {
+        left = progress.awaitNanos(left);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether the journal was empty when the gap began: every block is then absent from it. */
+  boolean journalWasEmpty() {
+    lock.lock();
+    try {
+      return journalEmpty;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The next range to compare, once live writes leave room; empty when the turn is over. */
+  Optional<ByteRange> nextToCompare(int turn) throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      while (turn == syncTurn && syncReady() && crowded()) {
+        progress.await();
+      }
+      return turn == syncTurn && syncReady() ? syncing.first(0, COMPARE_BYTES) : Optional.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean crowded() {
+    return queuedBytes > limits.syncPendingBytes() || spilled > 0 || !back.isEmpty();
+  }
+
+  /** Waits for room before a range is locked; false when the turn is over. */
+  boolean awaitRoom(int turn) throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      while (turn == syncTurn && syncReady() && crowded()) {
+        progress.await();
+      }
+      return turn == syncTurn && syncReady();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Captures a block that differs, while the caller holds the lock of its range.
+   *
+   * @param content null when it reads back as zeroes
+   * @return false when the turn is over: the block stays to be compared
+   */
+  boolean inject(int turn, ByteRange range, ByteBuffer content) {
+    CaptureMemory.Copy copy = null;
+    if (content != null) {
+      copy = memory.copyOf(List.of(content), content.remaining());
+    }
+    lock.lock();
+    try {
+      if (turn != syncTurn || mode != Mode.RESYNCING) {
+        if (copy != null) {
+          copy.release();
+        }
+        return false;
+      }
+      memory.take(Captured.cost(copy)); // bounded by syncPendingBytes
+      syncDifferentBytes += range.length();
+      enqueue(
+          new Captured(
+              nextOrdinal++, tick(), SegmentKind.SYNC, range, copy, null, System.nanoTime()));
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** All of the range is equal or on its way. */
+  void compared(int turn, ByteRange range) {
+    lock.lock();
+    try {
+      if (turn == syncTurn && mode == Mode.RESYNCING) {
+        syncing.remove(range);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Ends the turn if nothing is left to compare. */
+  void finishSync(int turn) throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      while (turn == syncTurn && syncReady() && syncing.isEmpty() && spillInUse()) {
+        progress.awaitNanos(TimeUnit.MILLISECONDS.toNanos(50));
+      }
+      if (turn == syncTurn && syncReady() && syncing.isEmpty()) {
+        syncDoneQueued = true;
+        front.add(new Marker(null, new Outgoing.SyncDone(syncDifferentBytes), nextOrdinal - 1));
+        work.signal();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean spillInUse() {
+    return spilled > 0 || !spilling.isEmpty() || !back.isEmpty();
+  }
+
+  // ---- status and end
+
+  public TapStatus status() {
+    lock.lock();
+    try {
+      TapStatus.Mode shown =
+          switch (mode) {
+            case COLLAPSED -> TapStatus.Mode.COLLAPSED;
+            case RESYNCING -> TapStatus.Mode.RESYNCING;
+            case CONTINUOUS -> spillInUse() ? TapStatus.Mode.SPILLING : TapStatus.Mode.CONTINUOUS;
+          };
+      boolean syncs = mode != Mode.CONTINUOUS;
+      long total = mode == Mode.COLLAPSED ? dirty.bytes() : syncTotalBytes;
+      long done = mode == Mode.COLLAPSED ? 0 : Math.max(0, total - syncing.bytes());
+      return new TapStatus(
+          shown,
+          queuedBytes + spilledBytes,
+          queuedWrites + spilled,
+          oldestPending(),
+          syncs ? done : 0,
+          syncs ? total : 0);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private long oldestPending() {
+    for (Deque<Flight> flights : List.of(inFlight, resend)) {
+      for (Flight flight : flights) {
+        if (!flight.writes.isEmpty()) {
+          return flight.writes.get(0).timeMicros;
+        }
+      }
+    }
+    if (mode == Mode.COLLAPSED) {
+      return gapSince;
+    }
+    for (Object item : front) {
+      if (item instanceof Captured write) {
+        return write.timeMicros;
+      }
+    }
+    return spilled > 0 ? spillOldestTime : back.isEmpty() ? 0 : back.peekFirst().timeMicros;
+  }
+
+  /** Whether every write is journaled and no resynchronisation is due. */
+  public boolean drained() {
+    lock.lock();
+    try {
+      return mode == Mode.CONTINUOUS && queuedWrites == 0 && dirty.isEmpty() && idle();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean idle() {
+    return front.isEmpty() && inFlight.isEmpty() && resend.isEmpty() && !spillInUse();
+  }
+
+  /** Waits until {@link #drained}; false when the time was not enough. */
+  public boolean drain(Duration most) throws InterruptedException {
+    long deadline = System.nanoTime() + most.toNanos();
+    lock.lockInterruptibly();
+    try {
+      while (mode != Mode.CONTINUOUS || queuedWrites > 0 || !dirty.isEmpty() || !idle()) {
+        long left = deadline - System.nanoTime();
+        if (left <= 0) {
+          return false;
+        }
+        progress.awaitNanos(left);
+      }
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The newest seq known to be journaled; empty before the first attach. */
+  public Optional<WriteSeq> journaled() {
+    lock.lock();
+    try {
+      return baseKnown ? Optional.of(new WriteSeq(base + journaledOrdinal)) : Optional.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Ends capture after the last write. Drained, it leaves no region marked and remembers the head;
+   * otherwise the marks stay and are compared at the next start.
+   */
+  @Override
+  public void close() throws IOException {
+    boolean clean = drained();
+    lock.lock();
+    try {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      chore.signalAll();
+      work.signalAll();
+      progress.signalAll();
+    } finally {
+      lock.unlock();
+    }
+    keeper.interrupt();
+    joinKeeper();
+    try {
+      if (clean && fencedReason == null) {
+        activity.sweep(backing::sync, true);
+        Optional<WriteSeq> head = journaled();
+        if (head.isPresent() && activity.markedRegions().isEmpty()) {
+          activity.stoppedAt(head.get().value());
+        }
+      }
+    } finally {
+      releaseAll();
+      activity.close();
+    }
+  }
+
+  private void joinKeeper() {
+    boolean interrupted = false;
+    while (keeper.isAlive()) {
+      try {
+        keeper.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void releaseAll() throws IOException {
+    lock.lock();
+    try {
+      for (Object item : front) {
+        if (item instanceof Captured write) {
+          forget(write, true);
+        }
+      }
+      back.forEach(write -> forget(write, true));
+      inFlight.addAll(resend);
+      inFlight.forEach(flight -> flight.writes.forEach(write -> forget(write, true)));
+      front.clear();
+      back.clear();
+      inFlight.clear();
+      resend.clear();
+      if (spill != null) {
+        discarded.add(spill);
+        spill = null;
+      }
+      for (SpillFile file : discarded) {
+        file.close();
+      }
+      discarded.clear();
+    } finally {
+      lock.unlock();
+    }
+  }
+}

@@ -1,0 +1,34 @@
+package io.tidemark.taplink;
+
+import java.util.Optional;
+
+/** Versions of the tap link; a tap offers a range and the node chooses the newest it knows. */
+public enum ProtocolVersion {
+  /** The first: segments, gaps, hashes and credits as docs/tap-protocol.md describes them. */
+  V1(1);
+
+  private final int code;
+
+  ProtocolVersion(int code) {
+    this.code = code;
+  }
+
+  /** The value on the wire. */
+  public int code() {
+    return code;
+  }
+
+  static ProtocolVersion newest() {
+    return values()[values().length - 1];
+  }
+
+  /** The newest version of ours in a peer's range. */
+  static Optional<ProtocolVersion> choose(int from, int to) {
+    for (int i = values().length - 1; i >= 0; i--) {
+      if (values()[i].code >= from && values()[i].code <= to) {
+        return Optional.of(values()[i]);
+      }
+    }
+    return Optional.empty();
+  }
+}

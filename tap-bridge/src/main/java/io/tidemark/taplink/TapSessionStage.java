@@ -1,0 +1,416 @@
+package io.tidemark.taplink;
+
+import akka.stream.Attributes;
+import akka.stream.FlowShape;
+import akka.stream.Inlet;
+import akka.stream.Outlet;
+import akka.stream.stage.AbstractInHandler;
+import akka.stream.stage.AbstractOutHandler;
+import akka.stream.stage.AsyncCallback;
+import akka.stream.stage.GraphStage;
+import akka.stream.stage.GraphStageLogic;
+import akka.stream.stage.TimerGraphStageLogic;
+import akka.util.ByteString;
+import io.tidemark.journal.Journal;
+import io.tidemark.journal.JournalSession;
+import io.tidemark.journal.TapIdentity;
+import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeName;
+import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.segment.SegmentMeta;
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The node's end of one tap link: bytes in, bytes out. Frames go to the journal session in the
+ * order in which they came, several at once, bounded by the window; acknowledgements leave in
+ * order.
+ *
+ * <pre>
+ *   awaiting HELLO --HELLO--&gt; attaching --granted--&gt; serving --BYE--&gt; draining --&gt; closed
+ *         \                      \--refused--\          \-- failure, session over --&gt; closed
+ *          \--- anything else, silence -------+--&gt; closed
+ * </pre>
+ */
+final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>> {
+  private static final Logger log = LoggerFactory.getLogger(TapSessionStage.class);
+
+  /** Answers that may wait for a slow reader before no more is read from it. */
+  private static final int ANSWERS_MAX = 256;
+
+  /** Questions for hashes that may be open at once. */
+  private static final int HASHES_OPEN_MAX = 8;
+
+  private final Inlet<ByteString> in = Inlet.create("tap.in");
+  private final Outlet<ByteString> out = Outlet.create("tap.out");
+  private final FlowShape<ByteString, ByteString> shape = FlowShape.of(in, out);
+  private final Journal journal;
+  private final LinkSettings settings;
+  private final String peer;
+
+  TapSessionStage(Journal journal, LinkSettings settings, String peer) {
+    this.journal = journal;
+    this.settings = settings;
+    this.peer = peer;
+  }
+
+  @Override
+  public FlowShape<ByteString, ByteString> shape() {
+    return shape;
+  }
+
+  @Override
+  public GraphStageLogic createLogic(Attributes attributes) {
+    return new Logic();
+  }
+
+  /** A frame for the journal, until it and all before it are journaled. */
+  private static final class Command {
+    final long bytes;
+    WriteSeq journaled;
+
+    Command(long bytes) {
+      this.bytes = bytes;
+    }
+  }
+
+  private record Outcome<T>(T value, Throwable failure) {}
+
+  private record Done(Command command, Outcome<WriteSeq> outcome) {}
+
+  private record Hashed(int id, Outcome<ByteBuffer> outcome) {}
+
+  private final class Logic extends TimerGraphStageLogic {
+    private final FrameParser parser = new FrameParser(LinkEnd.TAP, this::checkHeader);
+    private final ArrayDeque<ByteBuffer> answers = new ArrayDeque<>();
+    private final ArrayDeque<Command> commands = new ArrayDeque<>();
+    private AsyncCallback<Outcome<JournalSession>> onAttached;
+    private AsyncCallback<Done> onDone;
+    private AsyncCallback<Hashed> onHashed;
+    private AsyncCallback<Outcome<Refusal>> onEnded;
+    private CompletionStage<JournalSession> attaching;
+    private JournalSession session;
+    private long bytesInFlight;
+    private long commandsAcked;
+    private int hashesOpen;
+    private long heardNanos = System.nanoTime();
+    private boolean draining;
+    private boolean closing;
+    private boolean detached;
+
+    Logic() {
+      super(shape);
+      setHandler(
+          in,
+          new AbstractInHandler() {
+            @Override
+            public void onPush() {
+              onBytes(grab(in));
+            }
+
+            @Override
+            public void onUpstreamFinish() {
+              answer(new LinkMessage.Bye("the node closes the link"));
+              close();
+            }
+          });
+      setHandler(
+          out,
+          new AbstractOutHandler() {
+            @Override
+            public void onPull() {
+              flush();
+            }
+          });
+    }
+
+    @Override
+    public void preStart() {
+      onAttached = createAsyncCallback(this::attached);
+      onDone = createAsyncCallback(this::done);
+      onHashed = createAsyncCallback(this::hashed);
+      onEnded = createAsyncCallback(this::ended);
+      scheduleWithFixedDelay("ping", settings.pingEvery(), settings.pingEvery());
+      scheduleOnce("hello", settings.connectTimeout());
+      pull(in);
+    }
+
+    @Override
+    public void postStop() {
+      detach();
+    }
+
+    private void detach() {
+      if (attaching != null && !detached) {
+        detached = true;
+        attaching.thenCompose(JournalSession::detach).whenComplete(this::detachedFrom);
+      }
+    }
+
+    private void detachedFrom(Void nothing, Throwable failure) {
+      if (failure != null) {
+        log.debug("tap {}: detach: {}", peer, failure.toString());
+      }
+    }
+
+    @Override
+    public void onTimer(Object key) {
+      if (key.equals("hello")) {
+        if (session == null && !closing) {
+          refuse(new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no session was opened in time"));
+        }
+      } else if (System.nanoTime() - heardNanos > settings.deadAfter().toNanos()) {
+        log.info("tap {}: silent for {}", peer, settings.deadAfter());
+        completeStage();
+      } else if (!closing && session != null) {
+        answer(new LinkMessage.Ping(System.nanoTime()));
+      }
+    }
+
+    private void onBytes(ByteString bytes) {
+      heardNanos = System.nanoTime();
+      if (!closing) {
+        bytes.getByteBuffers().forEach(parser::feed);
+        parse();
+      }
+      pullMore();
+    }
+
+    private void pullMore() {
+      boolean full = answers.size() >= ANSWERS_MAX;
+      if (!full && !hasBeenPulled(in) && !isClosed(in)) {
+        pull(in);
+      }
+    }
+
+    private void parse() {
+      try {
+        for (FrameParser.Frame frame = parser.next(); frame != null; frame = parser.next()) {
+          if (closing) {
+            return;
+          }
+          onFrame(frame);
+        }
+      } catch (LinkProtocolException e) {
+        refuse(new Refusal(ErrorCode.CORRUPT, e.getMessage()));
+      }
+    }
+
+    /** Before a body is read: is the frame due now, and within the window? */
+    private void checkHeader(FrameParser.Header header) throws LinkProtocolException {
+      FrameType type = header.type();
+      if ((attaching == null) != (type == FrameType.HELLO)
+          || (session == null && type != FrameType.HELLO && type != FrameType.PONG)
+          || draining) {
+        throw new LinkProtocolException("a frame of " + type + " is not due now");
+      }
+      if (bytesInFlight >= settings.windowBytes() && isCommand(type)) {
+        throw new LinkProtocolException("the tap sends past its window");
+      }
+    }
+
+    private boolean isCommand(FrameType type) {
+      return type == FrameType.SEGMENT || type == FrameType.GAP || type == FrameType.SYNC_DONE;
+    }
+
+    private void onFrame(FrameParser.Frame frame) throws LinkProtocolException {
+      LinkMessage message = LinkMessage.decode(frame);
+      if (message instanceof LinkMessage.Hello hello) {
+        onHello(hello);
+      } else if (message instanceof LinkMessage.Segment segment) {
+        checkSegment(segment.meta());
+        run(session.append(segment.meta(), frame.data()), frame.bytes());
+      } else if (message instanceof LinkMessage.Gap gap) {
+        MicroTime time = new MicroTime(gap.timeMicros());
+        run(
+            session.gap(new WriteSeq(gap.first()), new WriteSeq(gap.last()), time, gap.reason()),
+            frame.bytes());
+      } else if (message instanceof LinkMessage.SyncDone syncDone) {
+        run(session.completeSync(syncDone.differentBytes()), frame.bytes());
+      } else if (message instanceof LinkMessage.HashesRequest request) {
+        onHashesRequest(request);
+      } else if (message instanceof LinkMessage.Status status) {
+        session.status(status.status());
+      } else if (message instanceof LinkMessage.Ping ping) {
+        answer(new LinkMessage.Pong(ping.stamp()));
+      } else if (message instanceof LinkMessage.Bye) {
+        draining = true;
+        farewellWhenDrained();
+      }
+    }
+
+    private void onHello(LinkMessage.Hello hello) {
+      if (ProtocolVersion.choose(hello.versionFrom(), hello.versionTo()).isEmpty()) {
+        refuse(
+            new Refusal(
+                ErrorCode.INVALID,
+                "the tap speaks versions %d to %d of the link, this node speaks up to %d"
+                    .formatted(
+                        hello.versionFrom(), hello.versionTo(), ProtocolVersion.newest().code())));
+        return;
+      }
+      TapIdentity tap;
+      try {
+        tap =
+            new TapIdentity(
+                new VolumeName(hello.volume()), hello.tapId(), hello.address(), hello.sizeBytes());
+      } catch (Refusal e) {
+        refuse(e);
+        return;
+      }
+      attaching = journal.attach(tap);
+      attaching.whenComplete((s, e) -> onAttached.invoke(new Outcome<>(s, e)));
+    }
+
+    private void attached(Outcome<JournalSession> outcome) {
+      if (closing) {
+        return;
+      }
+      if (outcome.failure() != null) {
+        refuse(refusalOf(outcome.failure()));
+        return;
+      }
+      session = outcome.value();
+      session.ended().whenComplete((r, e) -> onEnded.invoke(new Outcome<>(r, e)));
+      answer(
+          new LinkMessage.Welcome(
+              ProtocolVersion.newest().code(),
+              session.grant(),
+              settings.windowBytes(),
+              settings.segmentBytesMax(),
+              settings.segmentWritesMax()));
+    }
+
+    private void ended(Outcome<Refusal> outcome) {
+      if (!closing && !detached) {
+        refuse(outcome.failure() == null ? outcome.value() : refusalOf(outcome.failure()));
+      }
+    }
+
+    private void checkSegment(SegmentMeta meta) throws LinkProtocolException {
+      if (meta.count() > settings.segmentWritesMax()
+          || (meta.count() > 1 && meta.dataBytes() > settings.segmentBytesMax())) {
+        throw new LinkProtocolException("over the limits of a segment: " + meta);
+      }
+      long size = session.grant().sizeBytes();
+      for (int i = 0; i < meta.count(); i++) {
+        if (meta.offset(i) + meta.length(i) > size) {
+          throw new LinkProtocolException("write " + meta.seq(i) + " passes the volume's end");
+        }
+      }
+    }
+
+    private void run(CompletionStage<WriteSeq> result, long bytes) {
+      Command command = new Command(bytes);
+      commands.add(command);
+      bytesInFlight += bytes;
+      result.whenComplete((s, e) -> onDone.invoke(new Done(command, new Outcome<>(s, e))));
+    }
+
+    private void done(Done done) {
+      if (closing) {
+        return;
+      }
+      if (done.outcome().failure() != null) {
+        refuse(refusalOf(done.outcome().failure()));
+        return;
+      }
+      done.command().journaled = done.outcome().value();
+      WriteSeq newest = null;
+      while (!commands.isEmpty() && commands.peekFirst().journaled != null) {
+        Command first = commands.pollFirst();
+        bytesInFlight -= first.bytes;
+        newest = first.journaled;
+        commandsAcked++;
+      }
+      if (newest != null) {
+        answer(new LinkMessage.Ack(commandsAcked, newest.value()));
+        farewellWhenDrained();
+      }
+    }
+
+    private void farewellWhenDrained() {
+      if (draining && commands.isEmpty() && !detached) {
+        detach();
+        answer(new LinkMessage.Bye("everything is journaled"));
+        close();
+      }
+    }
+
+    private void onHashesRequest(LinkMessage.HashesRequest request) throws LinkProtocolException {
+      if (request.range().end() > session.grant().sizeBytes()) {
+        throw new LinkProtocolException("hashes of " + request.range() + ", past the end");
+      }
+      if (++hashesOpen > HASHES_OPEN_MAX) {
+        throw new LinkProtocolException("more than " + HASHES_OPEN_MAX + " open questions");
+      }
+      session
+          .hashes(request.range(), request.blockBytes())
+          .whenComplete((h, e) -> onHashed.invoke(new Hashed(request.id(), new Outcome<>(h, e))));
+    }
+
+    private void hashed(Hashed hashed) {
+      hashesOpen--;
+      if (closing) {
+        return;
+      }
+      if (hashed.outcome().failure() != null) {
+        refuse(refusalOf(hashed.outcome().failure()));
+      } else {
+        answer(new LinkMessage.Hashes(hashed.id(), hashed.outcome().value()));
+      }
+    }
+
+    private Refusal refusalOf(Throwable failure) {
+      Throwable cause = failure;
+      while (cause instanceof CompletionException && cause.getCause() != null) {
+        cause = cause.getCause();
+      }
+      if (cause instanceof Refusal refusal) {
+        return refusal;
+      }
+      log.warn("tap {}: the journal failed", peer, cause);
+      return new Refusal(ErrorCode.FAILED, "the journal failed: " + cause, cause);
+    }
+
+    private void refuse(Refusal refusal) {
+      log.info("tap {}: refused: {} {}", peer, refusal.code(), refusal.getMessage());
+      answer(LinkMessage.Refused.of(refusal));
+      close();
+    }
+
+    private void answer(LinkMessage message) {
+      if (!closing) {
+        answers.add(message.frame());
+        if (isAvailable(out)) {
+          flush();
+        }
+      }
+    }
+
+    /** No more is taken in; the connection closes once the last answer is out. */
+    private void close() {
+      closing = true;
+      if (answers.isEmpty()) {
+        completeStage();
+      }
+    }
+
+    private void flush() {
+      ByteBuffer next = answers.pollFirst();
+      if (next != null) {
+        push(out, ByteString.fromArrayUnsafe(next.array(), 0, next.limit()));
+        pullMore();
+      }
+      if (closing && answers.isEmpty()) {
+        completeStage();
+      }
+    }
+  }
+}
