@@ -79,8 +79,12 @@ public final class Connection implements Runnable {
    * @param name for logs and thread names
    */
   public Connection(String name, SocketChannel socket, Shared shared) {
+    this(name, new PlainTransport(socket), shared);
+  }
+
+  Connection(String name, Transport transport, Shared shared) {
     this.name = name;
-    this.transport = new PlainTransport(socket);
+    this.transport = transport;
     this.shared = shared;
     this.settings = shared.settings();
     for (int i = 0; i < paces.length; i++) {
@@ -143,6 +147,9 @@ public final class Connection implements Runnable {
     try {
       transmit();
       drain();
+    } catch (ProtocolViolation e) {
+      outbox.flush(); // what was asked for properly before is answered
+      throw e;
     } finally {
       transport.close();
       outbox.close();
@@ -392,8 +399,10 @@ public final class Connection implements Runnable {
   /** Lets requests in flight finish and their replies go out. */
   private void drain() throws IOException {
     outbox.flush();
-    outbox.awaitBelow(
-        1, 0, System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(settings.closeMillis()));
+    long stepNanos = TimeUnit.MILLISECONDS.toNanos(settings.closeMillis());
+    while (!outbox.awaitBelow(1, 0, System.nanoTime() + stepNanos) && !closing) {
+      LOG.info("{}: the client has left, {} of its requests go on", name, outbox.inFlight());
+    }
   }
 
   /** Stops taking requests: what is in flight is finished, then the connection ends. */

@@ -312,10 +312,19 @@ final class Outbox {
   }
 
   /**
-   * The reading thread leaves: from now on the writing thread deals with what is completed, and
-   * ends once nothing is in flight any more.
+   * The reading thread leaves: what is completed is not answered any more, only given back; from
+   * now on the writing thread sees to that, and ends once nothing is in flight any more.
    */
   void close() {
+    lock.lock();
+    try {
+      broken = true;
+      flush();
+    } catch (IOException e) {
+      throw new IllegalStateException("nothing is written to a client that is gone", e);
+    } finally {
+      lock.unlock();
+    }
     readerWaits = true;
     closed = true;
     if (inFlight() > 0) {
