@@ -18,7 +18,7 @@ final class Outbox {
   /** The reading thread answers at the latest after so many bytes or requests of a batch. */
   private static final long BATCH_BYTES_MAX = 64 << 10;
 
-  private static final int BATCH_REQUESTS_MAX = Integer.getInteger("tidemark.nbd.batch", 16);
+  private static final int BATCH_REQUESTS_MAX = 16;
 
   /** One system call carries no more than this. */
   private static final long WRITE_BYTES_MAX = 512 << 10;
