@@ -14,6 +14,9 @@
  *   events                                                 [s][s]
  * </pre>
  *
+ * <p>Maps and their encoding are in {@code io.tidemark.extent}; the stored form is described byte
+ * by byte in {@code docs/journal-format.md}, the choice in {@code docs/adr/0003-extent-index.md}.
+ *
  * <p>Derived data: it can be rebuilt from the events and checked against them.
  *
  * <p>Invariants:
@@ -22,8 +25,9 @@
  *   <li>X1 The extents of a node's map are sorted, disjoint and inside the volume.
  *   <li>X2 For every n, the overlay as of n equals the replay of writes 1..n.
  *   <li>X3 Nodes are immutable; a node is referred to by an event only after it is stored.
- *   <li>X4 The nodes of the frontier tile the history from seq 1 without gap or overlap; their
- *       number is at most (fan-out - 1) a level.
+ *   <li>X4 The nodes of the frontier tile the history from seq 1 without gap or overlap, except for
+ *       seqs that the journal recorded as not captured; their number is at most (fan-out - 1) a
+ *       level, and one more while a merge is due.
  * </ol>
  */
 package io.tidemark.index;

@@ -13,7 +13,8 @@ public interface PointReader {
   long sizeBytes();
 
   /**
-   * The content of {@code [offset, offset + length)}, which must lie inside the volume.
+   * The content of {@code [offset, offset + length)}, which must lie inside the volume ({@code
+   * INVALID} otherwise).
    *
    * @return a read-only buffer of {@code length} bytes; fails with {@code CORRUPT} rather than
    *     serve a byte that fails its checksum

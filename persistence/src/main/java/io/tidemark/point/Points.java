@@ -10,8 +10,8 @@ public interface Points {
    * Resolves {@code at} in a volume's history.
    *
    * @return fails with {@code BEYOND_HEAD}, {@code BEYOND_HORIZON} or {@code DARK_INTERVAL} with a
-   *     sentence that names the nearest points; {@code time:} in the future of the head is {@code
-   *     BEYOND_HEAD}; {@code tag:} is {@code NOT_FOUND}
+   *     sentence that names the nearest points; a {@code time:} between the head's and now is the
+   *     head, one in the future is {@code BEYOND_HEAD}; {@code tag:} is {@code NOT_FOUND}
    */
   CompletionStage<RecoveryPoint> resolve(HistoryView view, SegmentHistory history, At at);
 

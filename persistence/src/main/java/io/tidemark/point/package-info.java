@@ -1,5 +1,17 @@
 /**
  * Recovery points: from what a person names ({@code latest}, a seq, a moment) to a position in the
  * history, and from a position to bytes.
+ *
+ * <p>Invariants:
+ *
+ * <ol>
+ *   <li>P1 A point is resolved to the write: by time, the last write not later than it.
+ *   <li>P2 No point is given inside a dark interval, before the horizon or after the head; the
+ *       refusal names the nearest points (J5).
+ *   <li>P3 An open point is immutable: what is journaled, indexed or merged later does not change
+ *       it.
+ *   <li>P4 Memory and requests in flight are bounded by named limits for all readers together,
+ *       whatever they ask for (J9).
+ * </ol>
  */
 package io.tidemark.point;

@@ -10,4 +10,10 @@ public interface NbdExport {
    * any thread; until then its payload stays valid.
    */
   void handle(NbdRequest request);
+
+  /** A client has chosen this export; called before its first request. */
+  default void clientEntered() {}
+
+  /** A client that entered is gone; called once, after the last reply to it. */
+  default void clientLeft() {}
 }

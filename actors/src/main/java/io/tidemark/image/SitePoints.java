@@ -1,0 +1,56 @@
+package io.tidemark.image;
+
+import io.tidemark.index.SegmentHistory;
+import io.tidemark.point.PointReader;
+import io.tidemark.point.Points;
+import io.tidemark.position.At;
+import io.tidemark.position.VolumeName;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.site.Site;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Function;
+
+/** Recovery points of the site's volumes: asks the volume for its history, then the index. */
+public final class SitePoints implements VolumePoints {
+  private final Site site;
+  private final Points points;
+  private final Function<String, SegmentHistory> histories;
+
+  /**
+   * @param histories the segments of the volume with a persistence id
+   */
+  public SitePoints(Site site, Points points, Function<String, SegmentHistory> histories) {
+    this.site = site;
+    this.points = points;
+    this.histories = histories;
+  }
+
+  @Override
+  public CompletionStage<Located> locate(VolumeName volume, At at) {
+    return site.history(volume)
+        .thenCompose(
+            view ->
+                points
+                    .resolve(view, histories.apply(view.persistenceId()), at)
+                    .thenApply(
+                        point -> new Located(volume, view.volume(), view.sizeBytes(), point)));
+  }
+
+  @Override
+  public CompletionStage<PointReader> open(Located located) {
+    return site.history(located.name())
+        .thenCompose(
+            view ->
+                view.volume().equals(located.volume())
+                    ? points.open(view, histories.apply(view.persistenceId()), located.point())
+                    : CompletableFuture.failedStage(
+                        new Refusal(
+                            ErrorCode.NOT_FOUND,
+                            "the volume '"
+                                + located.name()
+                                + "' was deleted and created again; its earlier points are"
+                                + " gone")));
+  }
+}

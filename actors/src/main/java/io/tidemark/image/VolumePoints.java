@@ -1,0 +1,28 @@
+package io.tidemark.image;
+
+import io.tidemark.point.PointReader;
+import io.tidemark.point.RecoveryPoint;
+import io.tidemark.position.At;
+import io.tidemark.position.VolumeId;
+import io.tidemark.position.VolumeName;
+import java.util.concurrent.CompletionStage;
+
+/** Recovery points of the site's volumes by name. */
+public interface VolumePoints {
+  /**
+   * A point found in one incarnation of a volume.
+   *
+   * @param sizeBytes the volume's size
+   */
+  record Located(VolumeName name, VolumeId volume, long sizeBytes, RecoveryPoint point) {}
+
+  /** Fails as {@code Site.history} and {@code Points.resolve} do. */
+  CompletionStage<Located> locate(VolumeName volume, At at);
+
+  /**
+   * Opens a point that was located before, perhaps by an earlier process.
+   *
+   * @return fails with {@code NOT_FOUND} when that incarnation of the volume is gone
+   */
+  CompletionStage<PointReader> open(Located located);
+}

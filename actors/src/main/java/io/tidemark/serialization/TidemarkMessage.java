@@ -1,0 +1,7 @@
+package io.tidemark.serialization;
+
+/**
+ * Marks what {@link EventSerializer} serializes: messages between nodes, events and snapshots. Each
+ * concrete class carries a {@code @JsonTypeName}.
+ */
+public interface TidemarkMessage {}

@@ -1,0 +1,185 @@
+package io.tidemark.site;
+
+import akka.NotUsed;
+import akka.actor.typed.ActorRef;
+import akka.actor.typed.ActorSystem;
+import akka.actor.typed.RecipientRef;
+import akka.actor.typed.javadsl.AskPattern;
+import akka.actor.typed.pubsub.Topic;
+import akka.stream.OverflowStrategy;
+import akka.stream.javadsl.Sink;
+import akka.stream.javadsl.Source;
+import akka.stream.typed.javadsl.ActorSource;
+import io.tidemark.point.HistoryView;
+import io.tidemark.position.VolumeName;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.volume.VolumeEntity;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
+
+/** The site as any node of its cluster sees it: asks the entities, wherever they live. */
+public final class ClusterSite implements Site {
+  /** Volumes asked at once for a list of summaries. */
+  private static final int ASKS_IN_FLIGHT = 64;
+
+  /** Events that a slow reader may be behind before the oldest are dropped. */
+  private static final int EVENTS_BUFFERED = 1_024;
+
+  private final ActorSystem<?> system;
+  private final Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes;
+  private final RecipientRef<SiteDirectory.Command> directory;
+  private final ActorRef<Topic.Command<SitePublication>> topic;
+  private final Duration timeout;
+
+  ClusterSite(
+      ActorSystem<?> system,
+      Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes,
+      RecipientRef<SiteDirectory.Command> directory,
+      ActorRef<Topic.Command<SitePublication>> topic,
+      Duration timeout) {
+    this.system = system;
+    this.volumes = volumes;
+    this.directory = directory;
+    this.topic = topic;
+    this.timeout = timeout;
+  }
+
+  @Override
+  public CompletionStage<VolumeSummary> createVolume(
+      VolumeName name, long sizeBytes, boolean synchronous) {
+    return names(ref -> new SiteDirectory.ListVolume(name, ref))
+        .thenCompose(
+            listed ->
+                ask(
+                    name,
+                    ref -> new VolumeEntity.CreateVolume(sizeBytes, synchronous, ref),
+                    VolumeEntity.Summary.class))
+        .thenApply(VolumeEntity.Summary::summary);
+  }
+
+  @Override
+  public CompletionStage<List<VolumeSummary>> volumes() {
+    return names(SiteDirectory.GetNames::new)
+        .thenCompose(
+            names ->
+                Source.from(names)
+                    .mapAsync(ASKS_IN_FLIGHT, this::existing)
+                    .filter(Optional::isPresent)
+                    .map(Optional::get)
+                    .runWith(Sink.seq(), system));
+  }
+
+  /** Empty for a name that is listed but has no volume: it is being created or deleted. */
+  private CompletionStage<Optional<VolumeSummary>> existing(VolumeName name) {
+    return volume(name)
+        .thenApply(Optional::of)
+        .exceptionally(
+            failure -> {
+              if (cause(failure) instanceof Refusal refusal
+                  && refusal.code() == ErrorCode.NOT_FOUND) {
+                return Optional.empty();
+              }
+              throw new CompletionException(cause(failure));
+            });
+  }
+
+  @Override
+  public CompletionStage<VolumeSummary> volume(VolumeName name) {
+    return ask(name, VolumeEntity.GetSummary::new, VolumeEntity.Summary.class)
+        .thenApply(VolumeEntity.Summary::summary);
+  }
+
+  @Override
+  public CompletionStage<Void> deleteVolume(VolumeName name) {
+    return ask(name, VolumeEntity.DeleteVolume::new, VolumeEntity.Done.class)
+        .thenCompose(done -> names(ref -> new SiteDirectory.UnlistVolume(name, ref)))
+        .thenCompose(unlisted -> existing(name))
+        .thenCompose(found -> relist(name, found));
+  }
+
+  /** Somebody may have created the volume anew between its deletion and the unlisting. */
+  private CompletionStage<Void> relist(VolumeName name, Optional<VolumeSummary> found) {
+    return found.isEmpty()
+        ? CompletableFuture.completedStage(null)
+        : names(ref -> new SiteDirectory.ListVolume(name, ref)).thenApply(listed -> null);
+  }
+
+  @Override
+  public CompletionStage<HistoryView> history(VolumeName name) {
+    return ask(name, ref -> new VolumeEntity.GetHistory(0, ref), VolumeEntity.History.class)
+        .thenApply(VolumeEntity.History::view);
+  }
+
+  @Override
+  public Source<SiteEvent, NotUsed> events() {
+    return ActorSource.<SitePublication>actorRef(
+            message -> false,
+            message -> Optional.empty(),
+            EVENTS_BUFFERED,
+            OverflowStrategy.dropHead())
+        .mapMaterializedValue(
+            reader -> {
+              topic.tell(Topic.subscribe(reader));
+              return NotUsed.getInstance();
+            })
+        .map(SitePublication::event);
+  }
+
+  private <T extends VolumeEntity.Reply> CompletionStage<T> ask(
+      VolumeName name,
+      Function<ActorRef<VolumeEntity.Reply>, VolumeEntity.Command> command,
+      Class<T> expected) {
+    CompletionStage<VolumeEntity.Reply> answer =
+        AskPattern.ask(volumes.apply(name), command::apply, timeout, system.scheduler());
+    return answer.handle(
+        (reply, failure) -> {
+          if (failure != null) {
+            throw late("volume '" + name + "'", failure);
+          }
+          if (reply instanceof VolumeEntity.Refused refused) {
+            throw refused.refusal();
+          }
+          return expected.cast(reply);
+        });
+  }
+
+  private CompletionStage<List<VolumeName>> names(
+      Function<ActorRef<SiteDirectory.Reply>, SiteDirectory.Command> command) {
+    CompletionStage<SiteDirectory.Reply> answer =
+        AskPattern.ask(directory, command::apply, timeout, system.scheduler());
+    return answer.handle(
+        (reply, failure) -> {
+          if (failure != null) {
+            throw late("the list of volumes", failure);
+          }
+          if (reply instanceof SiteDirectory.Refused refused) {
+            throw refused.refusal();
+          }
+          return ((SiteDirectory.Listing) reply).names();
+        });
+  }
+
+  private RuntimeException late(String who, Throwable failure) {
+    Throwable cause = cause(failure);
+    return cause instanceof TimeoutException
+        ? new Refusal(
+            ErrorCode.NOT_ACKNOWLEDGED,
+            "%s did not answer within %d s; the request may or may not have been carried out"
+                .formatted(who, timeout.toSeconds()),
+            cause)
+        : new CompletionException(cause);
+  }
+
+  private static Throwable cause(Throwable failure) {
+    return failure instanceof CompletionException && failure.getCause() != null
+        ? failure.getCause()
+        : failure;
+  }
+}

@@ -1,0 +1,237 @@
+package io.tidemark.site;
+
+import akka.Done;
+import akka.actor.Address;
+import akka.actor.BootstrapSetup;
+import akka.actor.CoordinatedShutdown;
+import akka.actor.setup.ActorSystemSetup;
+import akka.actor.typed.ActorRef;
+import akka.actor.typed.ActorSystem;
+import akka.actor.typed.DispatcherSelector;
+import akka.actor.typed.Props;
+import akka.actor.typed.RecipientRef;
+import akka.actor.typed.javadsl.Behaviors;
+import akka.actor.typed.pubsub.Topic;
+import akka.cluster.sharding.typed.javadsl.ClusterSharding;
+import akka.cluster.sharding.typed.javadsl.Entity;
+import akka.cluster.typed.Cluster;
+import akka.cluster.typed.Join;
+import akka.cluster.typed.JoinSeedNodes;
+import com.typesafe.config.Config;
+import com.typesafe.config.ConfigFactory;
+import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.journal.ClusterJournal;
+import io.tidemark.journal.Journal;
+import io.tidemark.journal.JournalParts;
+import io.tidemark.journal.JournalSettings;
+import io.tidemark.position.VolumeName;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.volume.VolumeEntity;
+import io.tidemark.volume.VolumeHistories;
+import io.tidemark.volume.VolumeParts;
+import io.tidemark.volume.VolumeSettings;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * A node's part of its site: the actor system "tidemark", a member of the cluster, with the
+ * entities' shards. Settings: {@code tidemark.site}, {@code tidemark.cluster}, {@code
+ * tidemark.volume}, {@code tidemark.journal}; whatever stands under {@code tidemark.akka} overrides
+ * Akka's own settings.
+ */
+public final class SiteSystem {
+  private static final String NAME = "tidemark";
+  private static final Pattern HOST_PORT = Pattern.compile("(.+):(\\d{1,5})");
+
+  private final ActorSystem<Void> system;
+  private final Site site;
+  private final Journal journal;
+  private final VolumeHistories histories;
+
+  private SiteSystem(
+      ActorSystem<Void> system, Site site, Journal journal, VolumeHistories histories) {
+    this.system = system;
+    this.site = site;
+    this.journal = journal;
+    this.histories = histories;
+  }
+
+  /**
+   * Starts the actor system and joins the cluster; {@link #up} tells when entities can be used.
+   *
+   * @param config with all {@code reference.conf} loaded
+   */
+  public static SiteSystem start(Config config, SiteParts parts) {
+    Config full = akkaConfig(config, parts.journalSession().isPresent());
+    ActorSystemSetup setup = ActorSystemSetup.create(BootstrapSetup.create(full));
+    if (parts.journalSession().isPresent()) {
+      setup = setup.withSetup(new JournalSessions.Opener(parts.journalSession().get()));
+    }
+    ActorSystem<Void> system = ActorSystem.create(Behaviors.empty(), NAME, setup);
+    try {
+      SiteSystem started = wire(system, full, parts);
+      join(system, full);
+      return started;
+    } catch (RuntimeException e) {
+      system.terminate();
+      throw e;
+    }
+  }
+
+  private static SiteSystem wire(ActorSystem<Void> system, Config config, SiteParts parts) {
+    String siteName = config.getString("tidemark.site.name");
+    VolumeHistories histories = VolumeHistories.of(system);
+    ActorRef<Topic.Command<SitePublication>> topic =
+        system.systemActorOf(
+            Topic.create(SitePublication.class, "site-events"), "site-events", Props.empty());
+    SecureRandom random = new SecureRandom();
+    VolumeParts volumeParts =
+        new VolumeParts(
+            siteName,
+            VolumeSettings.of(config),
+            parts.store(),
+            parts.indexWriter(),
+            parts.indexStore(),
+            histories,
+            system.dispatchers().lookup(DispatcherSelector.fromConfig("tidemark.index-dispatcher")),
+            parts.clock(),
+            () -> random.nextLong() & Long.MAX_VALUE,
+            event -> topic.tell(Topic.publish(new SitePublication(event))));
+    ClusterSharding sharding = ClusterSharding.get(system);
+    sharding.init(
+        Entity.of(
+            VolumeEntity.TYPE_KEY,
+            entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts)));
+    sharding.init(
+        Entity.of(SiteDirectory.TYPE_KEY, entity -> SiteDirectory.create(entity.getEntityId())));
+    Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes =
+        name -> sharding.entityRefFor(VolumeEntity.TYPE_KEY, name.value());
+    Site site =
+        new ClusterSite(
+            system,
+            volumes,
+            sharding.entityRefFor(SiteDirectory.TYPE_KEY, siteName),
+            topic,
+            config.getDuration("tidemark.site.ask-timeout"));
+    Journal journal =
+        new ClusterJournal(
+            system,
+            new JournalParts(
+                JournalSettings.of(config),
+                volumes,
+                parts.store(),
+                parts.points(),
+                histories,
+                system
+                    .dispatchers()
+                    .lookup(DispatcherSelector.fromConfig("tidemark.worker-dispatcher"))));
+    return new SiteSystem(system, site, journal, histories);
+  }
+
+  private static void join(ActorSystem<Void> system, Config config) {
+    Cluster cluster = Cluster.get(system);
+    List<Address> seeds = new ArrayList<>();
+    for (String seed : config.getStringList("tidemark.cluster.seeds")) {
+      Matcher matcher = HOST_PORT.matcher(seed);
+      if (!matcher.matches()) {
+        throw new Refusal(
+            ErrorCode.INVALID,
+            "tidemark.cluster.seeds: '" + Refusal.printable(seed) + "' is not HOST:PORT");
+      }
+      seeds.add(new Address("akka", NAME, matcher.group(1), Integer.parseInt(matcher.group(2))));
+    }
+    cluster
+        .manager()
+        .tell(
+            seeds.isEmpty()
+                ? Join.create(cluster.selfMember().address())
+                : new JoinSeedNodes(seeds));
+  }
+
+  /** Akka's settings: what the site's settings imply over our defaults over Akka's. */
+  private static Config akkaConfig(Config config, boolean journalInCassandra) {
+    Config derived =
+        ConfigFactory.parseMap(derived(config, journalInCassandra), "derived from tidemark.*");
+    return config
+        .getConfig("tidemark.akka")
+        .atPath("akka")
+        .withFallback(derived)
+        .withFallback(ConfigFactory.parseResources("tidemark-akka.conf"))
+        .withFallback(config)
+        .resolve();
+  }
+
+  private static Map<String, Object> derived(Config config, boolean journalInCassandra) {
+    Map<String, Object> akka = new HashMap<>();
+    akka.put(
+        "akka.cluster.multi-data-center.self-data-center", config.getString("tidemark.site.name"));
+    akka.put("akka.remote.artery.canonical.hostname", config.getString("tidemark.cluster.address"));
+    akka.put("akka.remote.artery.canonical.port", config.getInt("tidemark.cluster.port"));
+    akka.put(
+        "akka.cluster.sharding.passivation.default-idle-strategy.idle-entity.timeout",
+        config.getString("tidemark.volume.passivate-after"));
+    if (journalInCassandra) {
+      putCassandra(akka, CassandraSettings.of(config));
+    }
+    return akka;
+  }
+
+  private static void putCassandra(Map<String, Object> akka, CassandraSettings settings) {
+    List<String> replicas =
+        settings.replication().entrySet().stream()
+            .map(e -> e.getKey() + ":" + e.getValue())
+            .sorted()
+            .toList();
+    for (String plugin : List.of("journal", "snapshot")) {
+      String path = "akka.persistence.cassandra." + plugin + ".";
+      akka.put(path + "keyspace", settings.keyspace());
+      akka.put(path + "replication-strategy", "NetworkTopologyStrategy");
+      akka.put(path + "data-center-replication-factors", replicas);
+    }
+  }
+
+  public ActorSystem<Void> system() {
+    return system;
+  }
+
+  public Site site() {
+    return site;
+  }
+
+  /** For the tap links that end at this node. */
+  public Journal journal() {
+    return journal;
+  }
+
+  /** Reads volumes' segments; for {@code Points}. */
+  public VolumeHistories histories() {
+    return histories;
+  }
+
+  /** Completes when this node is a member of the cluster. */
+  public CompletionStage<Void> up() {
+    CompletableFuture<Void> up = new CompletableFuture<>();
+    akka.cluster.Cluster.get(system).registerOnMemberUp(() -> up.complete(null));
+    system
+        .getWhenTerminated()
+        .whenComplete(
+            (done, failure) ->
+                up.completeExceptionally(
+                    new Refusal(ErrorCode.FAILED, "the node stopped before it joined its site")));
+    return up;
+  }
+
+  /** Hands the node's shards over, leaves the cluster and stops the actor system. */
+  public CompletionStage<Done> stop() {
+    return CoordinatedShutdown.get(system).runAll(CoordinatedShutdown.actorSystemTerminateReason());
+  }
+}

@@ -1,0 +1,194 @@
+package io.tidemark.volume;
+
+import io.tidemark.index.NodeHeader;
+import io.tidemark.point.DarkInterval;
+import io.tidemark.position.VolumeId;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+
+/**
+ * What an existing volume knows of itself in every state: small whatever the history (V6).
+ *
+ * @param eventNr number of events so far, the persistence sequence number of the newest
+ * @param bornEventNr the event that created this incarnation
+ * @param epoch current epoch
+ * @param tap the newest session
+ * @param head newest journaled write
+ * @param horizon oldest recoverable write
+ * @param dark closed dark intervals, in seq order, disjoint, at most {@link #DARK_MAX}
+ * @param index what is indexed and what is not
+ * @param chores storage that remains to be freed
+ */
+public record Ledger(
+    long eventNr,
+    long bornEventNr,
+    Settings settings,
+    long epoch,
+    Tap tap,
+    Mark head,
+    Mark horizon,
+    Counts counts,
+    List<DarkInterval> dark,
+    Indexed index,
+    Chores chores) {
+
+  /** More closed dark intervals than this are merged, the oldest first. */
+  public static final int DARK_MAX = 256;
+
+  /** Fixed at creation. */
+  public record Settings(
+      VolumeId volume, long sizeBytes, boolean synchronous, long createdMicros) {}
+
+  /**
+   * The newest session.
+   *
+   * @param session 0 when there never was one
+   * @param tapId the zero id when there never was one
+   * @param attached whether the session goes on
+   * @param journaledOrdinal its newest journaled segment's ordinal, -1 when none
+   */
+  public record Tap(
+      int session, UUID tapId, String address, boolean attached, long journaledOrdinal) {
+    static final Tap NONE = new Tap(0, new UUID(0, 0), "", false, -1);
+
+    Tap detached() {
+      return new Tap(session, tapId, address, false, journaledOrdinal);
+    }
+  }
+
+  /** A position in seq and time. */
+  public record Mark(long seq, long timeMicros) {}
+
+  /** Sums over all journaled segments. */
+  public record Counts(long segments, long rawBytes, long storedBytes) {
+    Counts plus(VolumeEvent.SegmentJournaled segment) {
+      return new Counts(
+          segments + 1, rawBytes + segment.rawBytes(), storedBytes + segment.storedBytes());
+    }
+  }
+
+  /**
+   * The index and its tail.
+   *
+   * @param frontier nodes in seq order that tile the indexed history (X4)
+   * @param tailFromEventNr first event that may hold a segment after the frontier
+   * @param tailSegments segments after the frontier
+   * @param tailWrites writes after the frontier
+   */
+  public record Indexed(
+      List<NodeHeader> frontier, long tailFromEventNr, long tailSegments, long tailWrites) {
+
+    Indexed plus(long writes) {
+      return new Indexed(frontier, tailFromEventNr, tailSegments + 1, tailWrites + writes);
+    }
+  }
+
+  /**
+   * What remains to be freed.
+   *
+   * @param orphans segments of ended sessions that were never journaled
+   * @param doomed deleted incarnations
+   */
+  public record Chores(List<Orphans> orphans, List<Doomed> doomed) {
+    static final Chores NONE = new Chores(List.of(), List.of());
+
+    Chores withOrphans(Orphans more) {
+      return new Chores(with(orphans, more), doomed);
+    }
+
+    Chores withDoomed(Doomed more) {
+      return new Chores(List.of(), with(doomed, more));
+    }
+
+    Chores withoutOrphansOf(int session) {
+      return new Chores(orphans.stream().filter(o -> o.session() != session).toList(), doomed);
+    }
+
+    Chores withoutDoomed(VolumeId volume) {
+      return new Chores(orphans, doomed.stream().filter(d -> !d.volume().equals(volume)).toList());
+    }
+
+    private static <T> List<T> with(List<T> list, T more) {
+      List<T> longer = new ArrayList<>(list);
+      longer.add(more);
+      return List.copyOf(longer);
+    }
+  }
+
+  /** Segments of {@code session} from {@code firstOrdinal} on. */
+  public record Orphans(int session, long firstOrdinal) {}
+
+  /** A deleted incarnation whose events are {@code fromEventNr..toEventNr}. */
+  public record Doomed(VolumeId volume, int lastSession, long fromEventNr, long toEventNr) {}
+
+  Ledger next() {
+    return new Ledger(
+        eventNr + 1, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, chores);
+  }
+
+  Ledger withEpoch(long newEpoch) {
+    return new Ledger(
+        eventNr, bornEventNr, settings, newEpoch, tap, head, horizon, counts, dark, index, chores);
+  }
+
+  Ledger withTap(Tap newTap) {
+    return new Ledger(
+        eventNr, bornEventNr, settings, epoch, newTap, head, horizon, counts, dark, index, chores);
+  }
+
+  Ledger withHead(Mark newHead) {
+    return new Ledger(
+        eventNr, bornEventNr, settings, epoch, tap, newHead, horizon, counts, dark, index, chores);
+  }
+
+  Ledger withHorizon(Mark newHorizon) {
+    return new Ledger(
+        eventNr, bornEventNr, settings, epoch, tap, head, newHorizon, counts, dark, index, chores);
+  }
+
+  Ledger withCounts(Counts newCounts) {
+    return new Ledger(
+        eventNr, bornEventNr, settings, epoch, tap, head, horizon, newCounts, dark, index, chores);
+  }
+
+  Ledger withIndex(Indexed newIndex) {
+    return new Ledger(
+        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, newIndex, chores);
+  }
+
+  Ledger withChores(Chores newChores) {
+    return new Ledger(
+        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, newChores);
+  }
+
+  /** Adds a closed interval, the newest; merges the two oldest when there are too many. */
+  Ledger withDark(DarkInterval interval) {
+    List<DarkInterval> all = new ArrayList<>(dark);
+    all.add(interval);
+    if (all.size() > DARK_MAX) {
+      DarkInterval oldest = all.remove(0);
+      DarkInterval second = all.remove(0);
+      all.add(
+          0,
+          new DarkInterval(
+              oldest.fromSeq(),
+              second.toSeq(),
+              oldest.fromTimeMicros(),
+              second.toTimeMicros(),
+              "dark intervals merged: only the newest " + DARK_MAX + " are told apart"));
+    }
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        List.copyOf(all),
+        index,
+        chores);
+  }
+}

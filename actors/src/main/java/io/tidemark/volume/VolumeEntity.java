@@ -1,0 +1,885 @@
+package io.tidemark.volume;
+
+import akka.actor.typed.ActorRef;
+import akka.actor.typed.Behavior;
+import akka.actor.typed.SupervisorStrategy;
+import akka.actor.typed.javadsl.ActorContext;
+import akka.actor.typed.javadsl.Behaviors;
+import akka.actor.typed.javadsl.TimerScheduler;
+import akka.cluster.sharding.typed.javadsl.EntityTypeKey;
+import akka.persistence.typed.PersistenceId;
+import akka.persistence.typed.RecoveryCompleted;
+import akka.persistence.typed.SnapshotFailed;
+import akka.persistence.typed.javadsl.CommandHandlerWithReply;
+import akka.persistence.typed.javadsl.EventHandler;
+import akka.persistence.typed.javadsl.EventSourcedBehaviorWithEnforcedReplies;
+import akka.persistence.typed.javadsl.ReplyEffect;
+import akka.persistence.typed.javadsl.RetentionCriteria;
+import akka.persistence.typed.javadsl.SignalHandler;
+import com.fasterxml.jackson.annotation.JsonTypeName;
+import io.tidemark.index.NodeHeader;
+import io.tidemark.journal.SessionGrant;
+import io.tidemark.journal.TapStatus;
+import io.tidemark.point.HistoryView;
+import io.tidemark.point.RecoveryPoint;
+import io.tidemark.position.Epoch;
+import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeId;
+import io.tidemark.position.VolumeName;
+import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.serialization.TidemarkMessage;
+import io.tidemark.site.SiteEvent;
+import io.tidemark.site.VolumeSummary;
+import io.tidemark.volume.Ledger.Doomed;
+import io.tidemark.volume.Ledger.Mark;
+import io.tidemark.volume.Ledger.Orphans;
+import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.EpochRaised;
+import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.IndexAdvanced;
+import io.tidemark.volume.VolumeEvent.OrphansCollected;
+import io.tidemark.volume.VolumeEvent.SegmentJournaled;
+import io.tidemark.volume.VolumeEvent.StorageFreed;
+import io.tidemark.volume.VolumeEvent.SyncCompleted;
+import io.tidemark.volume.VolumeEvent.TapAttached;
+import io.tidemark.volume.VolumeEvent.TapDetached;
+import io.tidemark.volume.VolumeEvent.VolumeCreated;
+import io.tidemark.volume.VolumeEvent.VolumeDeleted;
+import io.tidemark.volume.VolumeState.Gone;
+import io.tidemark.volume.VolumeState.Live;
+import io.tidemark.volume.VolumeState.Resyncing;
+import io.tidemark.volume.VolumeState.Synchronizing;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.CompletionStage;
+
+/**
+ * One protected volume: the sole writer of its journal. It lets one tap session in at a time,
+ * journals the metadata of stored segments in order, has them indexed in the background, and
+ * answers what readers of its past need. Diagram and invariants: {@link io.tidemark.volume}.
+ */
+public final class VolumeEntity
+    extends EventSourcedBehaviorWithEnforcedReplies<
+        VolumeEntity.Command, VolumeEvent, VolumeState> {
+
+  public static final EntityTypeKey<Command> TYPE_KEY =
+      EntityTypeKey.create(Command.class, "volume");
+
+  /** Largest volume: 1 PiB. */
+  public static final long SIZE_BYTES_MAX = 1L << 50;
+
+  public static final int SECTOR_BYTES = 512;
+
+  /** Ended sessions whose leftovers are not collected yet; more make a new attach wait. */
+  public static final int ORPHANS_MAX = 1_024;
+
+  private static final int SNAPSHOTS_KEPT = 2;
+  private static final String SILENCE = "silence";
+  private static final String INDEX_RETRY = "index-retry";
+  private static final String CHORES = "chores";
+
+  // ---- protocol -------------------------------------------------------------------------------
+
+  /** What a volume is asked. */
+  public sealed interface Command {}
+
+  /**
+   * Replies {@link Summary}; {@code ALREADY_EXISTS} when the volume exists with other settings,
+   * {@code INVALID} for a size that is not a positive multiple of 512 or above the limit. Safe to
+   * repeat.
+   */
+  @JsonTypeName("create-volume")
+  public record CreateVolume(long sizeBytes, boolean synchronous, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /** Replies {@link Summary}; {@code NOT_FOUND} when there is no such volume. */
+  @JsonTypeName("get-summary")
+  public record GetSummary(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
+  /** Replies {@link History}; {@code NOT_FOUND} when there is no such volume. */
+  @JsonTypeName("get-history")
+  public record GetHistory(long call, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Replies {@link Attached}; {@code NOT_FOUND}, {@code BUSY} while another tap's session lives,
+   * {@code INVALID} when the backing store is smaller than the volume. Repeating it from the same
+   * session actor is safe; from another actor of the same tap it replaces the session.
+   *
+   * @param session is watched and heard of, and told {@link SessionEnded}
+   */
+  @JsonTypeName("attach-tap")
+  public record AttachTap(UUID tapId, String address, long sizeBytes, ActorRef<Reply> session)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Journals stored segments that follow the head, all or none. Replies {@link Journaled}; {@code
+   * FENCED} for an ended session or epoch, {@code INVALID} when they do not follow. Segments that
+   * are journaled already are acknowledged again: safe to repeat. Waits while the index is far
+   * behind.
+   */
+  @JsonTypeName("append-segments")
+  public record AppendSegments(
+      long call, SessionKey key, List<SegmentJournaled> segments, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Journals that writes were not captured. Replies {@link Journaled}; refuses like {@link
+   * AppendSegments}. Safe to repeat.
+   */
+  @JsonTypeName("record-gap")
+  public record RecordGap(
+      long call,
+      SessionKey key,
+      long firstSeq,
+      long lastSeq,
+      long timeMicros,
+      String reason,
+      ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Ends the running synchronisation at the head. Replies {@link Journaled}; {@code FENCED} for an
+   * ended session or epoch. Without a running one nothing happens: safe to repeat.
+   */
+  @JsonTypeName("complete-sync")
+  public record CompleteSync(
+      long call, SessionKey key, long differentBytes, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * A session lives. No reply, but {@link SessionEnded} when it is not the volume's session. After
+   * a restart of the entity this is how the session it remembers makes itself known.
+   */
+  @JsonTypeName("heartbeat")
+  public record Heartbeat(SessionKey key, Optional<TapStatus> status, ActorRef<Reply> session)
+      implements Command, TidemarkMessage {}
+
+  /** Ends a session. Replies {@link Done}, also when it was over: safe to repeat. */
+  @JsonTypeName("detach-tap")
+  public record DetachTap(long call, SessionKey key, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Begins the epoch after {@code epoch} and ends the session. Replies {@link Done}, also when that
+   * epoch has begun; {@code FENCED} when the volume is elsewhere. Safe to repeat.
+   */
+  @JsonTypeName("raise-epoch")
+  public record RaiseEpoch(long epoch, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /** Replies {@link Done}; {@code NOT_FOUND} when there is no such volume. */
+  @JsonTypeName("delete-volume")
+  public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
+  private record SessionStopped(int session) implements Command {}
+
+  private record SessionSilent(int session) implements Command {}
+
+  private record IndexBuilt(long job, VolumeId volume, IndexAdvanced result) implements Command {}
+
+  private record IndexFailed(long job, Throwable failure) implements Command {}
+
+  private record RetryIndex() implements Command {}
+
+  private record DoChores() implements Command {}
+
+  private record OrphansGone(int session) implements Command {}
+
+  private record StorageGone(VolumeId volume) implements Command {}
+
+  private record ChoreFailed(String what, Throwable failure) implements Command {}
+
+  /** What a volume answers. */
+  public sealed interface Reply extends SessionMessage, TidemarkMessage {}
+
+  @JsonTypeName("summary")
+  public record Summary(VolumeSummary summary) implements Reply {}
+
+  @JsonTypeName("history")
+  public record History(long call, HistoryView view) implements Reply {}
+
+  @JsonTypeName("attached")
+  public record Attached(SessionGrant grant) implements Reply {}
+
+  /** The newest journaled seq, durable (J4). */
+  @JsonTypeName("journaled")
+  public record Journaled(long call, long headSeq) implements Reply {}
+
+  @JsonTypeName("done")
+  public record Done(long call) implements Reply {}
+
+  /** An expected refusal. */
+  @JsonTypeName("refused")
+  public record Refused(long call, ErrorCode code, String message) implements Reply {
+    public Refusal refusal() {
+      return new Refusal(code, message);
+    }
+  }
+
+  /** The session is over. */
+  @JsonTypeName("session-ended")
+  public record SessionEnded(ErrorCode code, String message) implements Reply {}
+
+  // ---- construction ---------------------------------------------------------------------------
+
+  private final ActorContext<Command> context;
+  private final TimerScheduler<Command> timers;
+  private final VolumeName name;
+  private final VolumeParts parts;
+  private final VolumeJobs jobs;
+
+  // What follows lasts as long as the actor, not the volume.
+  private ActorRef<Reply> connection;
+  private TapStatus status;
+  private long statusMicros;
+  private long job;
+  private boolean jobRuns;
+  private boolean choreRuns;
+  private int failures;
+
+  /** The entity of the volume {@code name}. */
+  public static Behavior<Command> create(VolumeName name, VolumeParts parts) {
+    return Behaviors.setup(
+        context -> Behaviors.withTimers(timers -> new VolumeEntity(context, timers, name, parts)));
+  }
+
+  /** Where the events of the volume {@code name} are. */
+  public static String persistenceIdOf(VolumeName name) {
+    return TYPE_KEY.name() + "|" + name;
+  }
+
+  private VolumeEntity(
+      ActorContext<Command> context,
+      TimerScheduler<Command> timers,
+      VolumeName name,
+      VolumeParts parts) {
+    super(
+        PersistenceId.ofUniqueId(persistenceIdOf(name)),
+        SupervisorStrategy.restartWithBackoff(
+            parts.settings().retryMin(), parts.settings().retryMax(), 0.2));
+    this.context = context;
+    this.timers = timers;
+    this.name = name;
+    this.parts = parts;
+    this.jobs = new VolumeJobs(parts, persistenceIdOf(name));
+  }
+
+  @Override
+  public VolumeState emptyState() {
+    return VolumeState.EMPTY;
+  }
+
+  // ---- commands -------------------------------------------------------------------------------
+
+  @Override
+  public CommandHandlerWithReply<Command, VolumeEvent, VolumeState> commandHandler() {
+    var handlers = newCommandHandlerWithReplyBuilder();
+    handlers
+        .forStateType(Gone.class)
+        .onCommand(CreateVolume.class, this::onCreate)
+        .onCommand(GetSummary.class, c -> notFound(0, c.replyTo()))
+        .onCommand(GetHistory.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(AttachTap.class, c -> notFound(0, c.session()))
+        .onCommand(AppendSegments.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(RecordGap.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(CompleteSync.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(Heartbeat.class, this::onHeartbeatOfNone)
+        .onCommand(DetachTap.class, c -> Effect().reply(c.replyTo(), new Done(c.call())))
+        .onCommand(RaiseEpoch.class, c -> notFound(0, c.replyTo()))
+        .onCommand(DeleteVolume.class, c -> notFound(0, c.replyTo()))
+        .onCommand(IndexBuilt.class, this::onLateIndex);
+    handlers
+        .forStateType(Live.class)
+        .onCommand(CreateVolume.class, this::onCreateAgain)
+        .onCommand(GetSummary.class, this::onGetSummary)
+        .onCommand(GetHistory.class, this::onGetHistory)
+        .onCommand(AttachTap.class, this::onAttach)
+        .onCommand(AppendSegments.class, this::onAppend)
+        .onCommand(RecordGap.class, this::onGap)
+        .onCommand(CompleteSync.class, this::onCompleteSync)
+        .onCommand(Heartbeat.class, this::onHeartbeat)
+        .onCommand(DetachTap.class, this::onDetach)
+        .onCommand(RaiseEpoch.class, this::onRaiseEpoch)
+        .onCommand(DeleteVolume.class, this::onDelete)
+        .onCommand(SessionStopped.class, this::onSessionStopped)
+        .onCommand(SessionSilent.class, this::onSessionSilent)
+        .onCommand(IndexBuilt.class, this::onIndexBuilt)
+        .onCommand(IndexFailed.class, this::onIndexFailed)
+        .onCommand(RetryIndex.class, this::onRetryIndex)
+        .onCommand(OrphansGone.class, this::onOrphansGone);
+    handlers
+        .forAnyState()
+        .onCommand(DoChores.class, this::onDoChores)
+        .onCommand(StorageGone.class, this::onStorageGone)
+        .onCommand(ChoreFailed.class, this::onChoreFailed)
+        // Only outcomes of what was begun for a volume that has been deleted since.
+        .onCommand(SessionStopped.class, c -> Effect().noReply())
+        .onCommand(SessionSilent.class, c -> Effect().noReply())
+        .onCommand(IndexFailed.class, c -> Effect().noReply())
+        .onCommand(RetryIndex.class, c -> Effect().noReply())
+        .onCommand(OrphansGone.class, this::onLateOrphansGone);
+    return handlers.build();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> notFound(long call, ActorRef<Reply> replyTo) {
+    return Effect().reply(replyTo, new Refused(call, ErrorCode.NOT_FOUND, noSuchVolume()));
+  }
+
+  private String noSuchVolume() {
+    return "there is no volume '" + name + "'; 'tidemark volume list' names those there are";
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> refused(
+      long call, ActorRef<Reply> replyTo, Refusal refusal) {
+    return Effect().reply(replyTo, new Refused(call, refusal.code(), refusal.getMessage()));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onCreate(Gone state, CreateVolume c) {
+    if (c.sizeBytes() <= 0 || c.sizeBytes() % SECTOR_BYTES != 0 || c.sizeBytes() > SIZE_BYTES_MAX) {
+      return refused(
+          0,
+          c.replyTo(),
+          new Refusal(
+              ErrorCode.INVALID,
+              "a volume has a multiple of %d bytes, at most %d; %d is not"
+                  .formatted(SECTOR_BYTES, SIZE_BYTES_MAX, c.sizeBytes())));
+    }
+    VolumeEvent created =
+        new VolumeCreated(VolumeId.random(), c.sizeBytes(), c.synchronous(), now());
+    return Effect()
+        .persist(created)
+        .thenRun(() -> tell("volume-created", "volume of " + c.sizeBytes() + " bytes created"))
+        .thenReply(c.replyTo(), created1 -> new Summary(summary((Live) created1)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onCreateAgain(Live state, CreateVolume c) {
+    return VolumeState.refuseCreateAgain(state, c.sizeBytes(), c.synchronous())
+        .map(refusal -> refused(0, c.replyTo(), refusal))
+        .orElseGet(() -> Effect().reply(c.replyTo(), new Summary(summary(state))));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGetSummary(Live state, GetSummary c) {
+    return Effect().reply(c.replyTo(), new Summary(summary(state)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGetHistory(Live state, GetHistory c) {
+    return Effect()
+        .reply(c.replyTo(), new History(c.call(), VolumeState.view(state, persistenceIdOf(name))));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onAttach(Live state, AttachTap c) {
+    Ledger ledger = state.ledger();
+    Tap last = ledger.tap();
+    if (c.sizeBytes() < ledger.settings().sizeBytes()) {
+      return refused(
+          0,
+          c.session(),
+          new Refusal(
+              ErrorCode.INVALID,
+              "the backing store has %d bytes, volume '%s' has %d: grow the backing store"
+                  .formatted(c.sizeBytes(), name, ledger.settings().sizeBytes())));
+    }
+    if (last.attached() && c.session().equals(connection)) {
+      return Effect().reply(c.session(), new Attached(grant(state)));
+    }
+    if (last.attached() && !last.tapId().equals(c.tapId())) {
+      return refused(
+          0,
+          c.session(),
+          new Refusal(
+              ErrorCode.BUSY,
+              "the tap at %s holds volume '%s'; stop it, or wait until its session is over"
+                  .formatted(last.address(), name)));
+    }
+    if (ledger.chores().orphans().size() >= ORPHANS_MAX) {
+      return refused(
+          0,
+          c.session(),
+          new Refusal(
+              ErrorCode.BUSY,
+              "the leftovers of %d sessions wait for the segment store; try again later"
+                  .formatted(ORPHANS_MAX)));
+    }
+    int session = last.session() + 1;
+    return Effect()
+        .persist((VolumeEvent) new TapAttached(session, c.tapId(), c.address(), now()))
+        .thenRun(() -> welcome(session, c))
+        .thenReply(c.session(), attached -> new Attached(grant((Live) attached)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onAppend(Live state, AppendSegments c) {
+    Optional<Refusal> fenced = VolumeState.refuseKey(state, c.key());
+    if (fenced.isPresent()) {
+      return refused(c.call(), c.replyTo(), fenced.get());
+    }
+    long head = state.ledger().head().seq();
+    List<VolumeEvent> fresh =
+        c.segments().stream().filter(s -> s.lastSeq() > head).map(VolumeEvent.class::cast).toList();
+    if (fresh.isEmpty()) {
+      return Effect().reply(c.replyTo(), new Journaled(c.call(), head));
+    }
+    Optional<Refusal> invalid =
+        VolumeState.refuseSegments(
+            state, fresh.stream().map(SegmentJournaled.class::cast).toList());
+    if (invalid.isPresent()) {
+      return refused(c.call(), c.replyTo(), invalid.get());
+    }
+    if (tailIsFull(state)) {
+      return Effect().stash();
+    }
+    return Effect()
+        .persist(fresh)
+        .thenRun((VolumeState next) -> index(next))
+        .thenReply(c.replyTo(), next -> new Journaled(c.call(), head((Live) next).seq()));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGap(Live state, RecordGap c) {
+    Optional<Refusal> fenced = VolumeState.refuseKey(state, c.key());
+    if (fenced.isPresent()) {
+      return refused(c.call(), c.replyTo(), fenced.get());
+    }
+    if (c.lastSeq() <= head(state).seq()) {
+      return Effect().reply(c.replyTo(), new Journaled(c.call(), head(state).seq()));
+    }
+    Optional<Refusal> invalid =
+        VolumeState.refuseGap(state, c.firstSeq(), c.lastSeq(), c.timeMicros());
+    if (invalid.isPresent()) {
+      return refused(c.call(), c.replyTo(), invalid.get());
+    }
+    return Effect()
+        .persist(
+            (VolumeEvent) new GapRecorded(c.firstSeq(), c.lastSeq(), c.timeMicros(), c.reason()))
+        .thenRun(() -> tell("gap-recorded", "capture was lost: " + c.reason()))
+        .thenReply(c.replyTo(), next -> new Journaled(c.call(), head((Live) next).seq()));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onCompleteSync(Live state, CompleteSync c) {
+    Optional<Refusal> fenced = VolumeState.refuseKey(state, c.key());
+    if (fenced.isPresent()) {
+      return refused(c.call(), c.replyTo(), fenced.get());
+    }
+    long head = head(state).seq();
+    if (state.openSync().isEmpty()) {
+      return Effect().reply(c.replyTo(), new Journaled(c.call(), head));
+    }
+    return Effect()
+        .persist((VolumeEvent) new SyncCompleted(head, c.differentBytes(), now()))
+        .thenRun(
+            () ->
+                tell(
+                    "sync-completed",
+                    c.differentBytes() + " bytes differed; every write is a point from " + head))
+        .thenReply(c.replyTo(), next -> new Journaled(c.call(), head));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onHeartbeat(Live state, Heartbeat c) {
+    Optional<Refusal> fenced = VolumeState.refuseKey(state, c.key());
+    if (fenced.isPresent()) {
+      c.session().tell(new SessionEnded(fenced.get().code(), fenced.get().getMessage()));
+      return Effect().noReply();
+    }
+    connect(c.key().session(), c.session());
+    c.status().ifPresent(this::remember);
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onHeartbeatOfNone(Gone state, Heartbeat c) {
+    c.session().tell(new SessionEnded(ErrorCode.NOT_FOUND, noSuchVolume()));
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onDetach(Live state, DetachTap c) {
+    if (VolumeState.refuseKey(state, c.key()).isPresent()) {
+      return Effect().reply(c.replyTo(), new Done(c.call()));
+    }
+    String reason = "the tap detached";
+    return Effect()
+        .persist((VolumeEvent) new TapDetached(c.key().session(), reason, now()))
+        .thenRun(() -> farewell(reason))
+        .thenReply(c.replyTo(), next -> new Done(c.call()));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onRaiseEpoch(Live state, RaiseEpoch c) {
+    long epoch = state.ledger().epoch();
+    if (epoch == c.epoch() + 1) {
+      return Effect().reply(c.replyTo(), new Done(0));
+    }
+    if (epoch != c.epoch()) {
+      return refused(
+          0,
+          c.replyTo(),
+          new Refusal(
+              ErrorCode.FENCED,
+              "the volume is in epoch %d, not in %d".formatted(epoch, c.epoch())));
+    }
+    return Effect()
+        .persist((VolumeEvent) new EpochRaised(epoch + 1, now()))
+        .thenRun(() -> dismiss(ErrorCode.FENCED, "epoch " + epoch + " is over"))
+        .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onDelete(Live state, DeleteVolume c) {
+    return Effect()
+        .persist((VolumeEvent) new VolumeDeleted(state.ledger().settings().volume(), now()))
+        .thenRun(() -> forget())
+        .thenRun((VolumeState next) -> scheduleChores(next))
+        .thenReply(c.replyTo(), next -> (Reply) new Done(0))
+        .thenUnstashAll();
+  }
+
+  // ---- sessions -------------------------------------------------------------------------------
+
+  private void welcome(int session, AttachTap c) {
+    dismiss(ErrorCode.FENCED, "the tap attached again: session " + session + " replaced this one");
+    connect(session, c.session());
+    tell("tap-attached", "tap " + Refusal.printable(c.address()) + " attached");
+    timers.startSingleTimer(CHORES, new DoChores(), parts.settings().orphanDelay());
+  }
+
+  /** From now on the session is watched, and over when it is not heard of in time. */
+  private void connect(int session, ActorRef<Reply> ref) {
+    if (!ref.equals(connection)) {
+      disconnect();
+      connection = ref;
+      context.watchWith(ref, new SessionStopped(session));
+    }
+    awaitWord(session);
+  }
+
+  private void awaitWord(int session) {
+    timers.startSingleTimer(SILENCE, new SessionSilent(session), parts.settings().sessionSilence());
+  }
+
+  private void disconnect() {
+    timers.cancel(SILENCE);
+    status = null;
+    if (connection != null) {
+      context.unwatch(connection);
+      connection = null;
+    }
+  }
+
+  private void dismiss(ErrorCode code, String message) {
+    if (connection != null) {
+      connection.tell(new SessionEnded(code, message));
+    }
+    disconnect();
+  }
+
+  private void farewell(String reason) {
+    dismiss(ErrorCode.FENCED, reason);
+    tell("tap-detached", reason);
+  }
+
+  private void forget() {
+    dismiss(ErrorCode.NOT_FOUND, "volume '" + name + "' was deleted");
+    abandonJob();
+    timers.cancel(INDEX_RETRY);
+    tell("volume-deleted", "volume deleted");
+  }
+
+  private void remember(TapStatus newest) {
+    status = newest;
+    statusMicros = now();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onSessionStopped(Live state, SessionStopped c) {
+    return lost(state, c.session(), "the tap's connection was lost");
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onSessionSilent(Live state, SessionSilent c) {
+    Duration silence = parts.settings().sessionSilence();
+    return lost(state, c.session(), "no word from the tap for " + silence.toMillis() + " ms");
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> lost(Live state, int session, String reason) {
+    Tap tap = state.ledger().tap();
+    if (!tap.attached() || tap.session() != session) {
+      return Effect().noReply();
+    }
+    return Effect()
+        .persist((VolumeEvent) new TapDetached(session, reason, now()))
+        .thenRun(() -> farewell(reason))
+        .thenNoReply();
+  }
+
+  private SessionGrant grant(Live state) {
+    Ledger ledger = state.ledger();
+    return new SessionGrant(
+        ledger.settings().volume(),
+        ledger.settings().sizeBytes(),
+        new Epoch(ledger.epoch()),
+        ledger.tap().session(),
+        new WriteSeq(ledger.head().seq()),
+        new MicroTime(ledger.head().timeMicros()),
+        state.openSync().isPresent(),
+        ledger.settings().synchronous());
+  }
+
+  // ---- index ----------------------------------------------------------------------------------
+
+  private boolean tailIsFull(Live state) {
+    Ledger.Indexed index = state.ledger().index();
+    return index.tailSegments() >= parts.settings().tailSegmentsMax()
+        || index.tailWrites() >= parts.settings().tailWritesMax();
+  }
+
+  private boolean leafIsDue(Live state) {
+    Ledger.Indexed index = state.ledger().index();
+    return index.tailSegments() >= parts.settings().leafSegments()
+        || index.tailSegments() > 0 && index.tailWrites() >= parts.settings().leafWrites();
+  }
+
+  /** Begins the next index job if one is due and none runs or waits to be retried. */
+  private void index(VolumeState state) {
+    if (jobRuns || timers.isTimerActive(INDEX_RETRY) || !(state instanceof Live live)) {
+      return;
+    }
+    Optional<List<NodeHeader>> children = VolumeState.mergeDue(live);
+    if (children.isPresent()) {
+      begin(live, jobs.merge(live.ledger(), children.get()));
+    } else if (leafIsDue(live)) {
+      begin(live, jobs.leaf(live.ledger()));
+    }
+  }
+
+  private void begin(Live live, CompletionStage<IndexAdvanced> result) {
+    long number = ++job;
+    VolumeId volume = live.ledger().settings().volume();
+    jobRuns = true;
+    context.pipeToSelf(
+        result,
+        (done, failure) ->
+            failure == null
+                ? new IndexBuilt(number, volume, done)
+                : new IndexFailed(number, failure));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onIndexBuilt(Live state, IndexBuilt c) {
+    if (c.job() != job || !c.volume().equals(state.ledger().settings().volume())) {
+      return discard(c);
+    }
+    jobRuns = false;
+    failures = 0;
+    return Effect()
+        .persist((VolumeEvent) c.result())
+        .thenRun((VolumeState next) -> index(next))
+        .thenNoReply()
+        .thenUnstashAll();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onLateIndex(Gone state, IndexBuilt c) {
+    return discard(c);
+  }
+
+  /** The result of a job that was begun before a restart or for another incarnation. */
+  private ReplyEffect<VolumeEvent, VolumeState> discard(IndexBuilt c) {
+    context.pipeToSelf(
+        jobs.discard(c.volume(), c.result().node()),
+        (done, failure) -> failure == null ? new DoChores() : new ChoreFailed("discard", failure));
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onIndexFailed(Live state, IndexFailed c) {
+    if (c.job() != job) {
+      return Effect().noReply();
+    }
+    jobRuns = false;
+    Duration wait = backoff();
+    context
+        .getLog()
+        .warn("volume {}: indexing failed, next try in {} ms", name, wait.toMillis(), c.failure());
+    timers.startSingleTimer(INDEX_RETRY, new RetryIndex(), wait);
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onRetryIndex(Live state, RetryIndex c) {
+    index(state);
+    return Effect().noReply();
+  }
+
+  /** Whatever a running job brings is not for this state. */
+  private void abandonJob() {
+    job++;
+    jobRuns = false;
+  }
+
+  private Duration backoff() {
+    Duration wait = parts.settings().retryMin().multipliedBy(1L << Math.min(failures++, 20));
+    return wait.compareTo(parts.settings().retryMax()) < 0 ? wait : parts.settings().retryMax();
+  }
+
+  // ---- chores: storage to be freed ------------------------------------------------------------
+
+  private void scheduleChores(VolumeState state) {
+    boolean orphans = state instanceof Live live && !live.ledger().chores().orphans().isEmpty();
+    if (orphans || !state.doomed().isEmpty()) {
+      timers.startSingleTimer(CHORES, new DoChores(), parts.settings().orphanDelay());
+    }
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onDoChores(VolumeState state, DoChores c) {
+    if (choreRuns) {
+      return Effect().noReply();
+    }
+    if (!state.doomed().isEmpty()) {
+      Doomed doomed = state.doomed().get(0);
+      choreRuns = true;
+      context.pipeToSelf(
+          jobs.free(doomed),
+          (done, failure) ->
+              failure == null
+                  ? new StorageGone(doomed.volume())
+                  : new ChoreFailed("freeing " + doomed.volume(), failure));
+    } else if (state instanceof Live live && !live.ledger().chores().orphans().isEmpty()) {
+      Orphans orphans = live.ledger().chores().orphans().get(0);
+      choreRuns = true;
+      context.pipeToSelf(
+          jobs.collect(live.ledger().settings().volume(), orphans),
+          (done, failure) ->
+              failure == null
+                  ? new OrphansGone(orphans.session())
+                  : new ChoreFailed("orphans of session " + orphans.session(), failure));
+    }
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onOrphansGone(Live state, OrphansGone c) {
+    choreRuns = false;
+    boolean known =
+        state.ledger().chores().orphans().stream().anyMatch(o -> o.session() == c.session());
+    if (!known) {
+      return Effect().noReply();
+    }
+    return Effect()
+        .persist((VolumeEvent) new OrphansCollected(c.session()))
+        .thenRun(() -> context.getSelf().tell(new DoChores()))
+        .thenNoReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onLateOrphansGone(OrphansGone c) {
+    choreRuns = false;
+    context.getSelf().tell(new DoChores());
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onStorageGone(VolumeState state, StorageGone c) {
+    choreRuns = false;
+    if (state.doomed().stream().noneMatch(d -> d.volume().equals(c.volume()))) {
+      return Effect().noReply();
+    }
+    return Effect()
+        .persist((VolumeEvent) new StorageFreed(c.volume()))
+        .thenRun(() -> context.getSelf().tell(new DoChores()))
+        .thenNoReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onChoreFailed(VolumeState state, ChoreFailed c) {
+    choreRuns = false;
+    context
+        .getLog()
+        .warn("volume {}: {} failed and will be tried again", name, c.what(), c.failure());
+    timers.startSingleTimer(CHORES, new DoChores(), parts.settings().retryMax());
+    return Effect().noReply();
+  }
+
+  // ---- events ---------------------------------------------------------------------------------
+
+  @Override
+  public EventHandler<VolumeState, VolumeEvent> eventHandler() {
+    return VolumeState::apply;
+  }
+
+  // ---- signals, retention ---------------------------------------------------------------------
+
+  @Override
+  public SignalHandler<VolumeState> signalHandler() {
+    return newSignalHandlerBuilder()
+        .onSignal(RecoveryCompleted.instance(), this::onRecovered)
+        .onSignal(SnapshotFailed.class, this::onSnapshotFailed)
+        .build();
+  }
+
+  /** The session that the state remembers has a while to make itself known. */
+  private void onRecovered(VolumeState state) {
+    disconnect();
+    abandonJob();
+    choreRuns = false;
+    if (state instanceof Live live && live.ledger().tap().attached()) {
+      awaitWord(live.ledger().tap().session());
+    }
+    scheduleChores(state);
+    index(state);
+  }
+
+  private void onSnapshotFailed(VolumeState state, SnapshotFailed failed) {
+    context
+        .getLog()
+        .warn(
+            "volume {}: no snapshot; the next recovery reads more events", name, failed.failure());
+  }
+
+  /** Events are the journal and are never deleted; only old snapshots are. */
+  @Override
+  public RetentionCriteria retentionCriteria() {
+    return RetentionCriteria.snapshotEvery(parts.settings().snapshotEvery(), SNAPSHOTS_KEPT);
+  }
+
+  // ---- what is told ---------------------------------------------------------------------------
+
+  private long now() {
+    return parts.clock().micros();
+  }
+
+  private static Mark head(Live state) {
+    return state.ledger().head();
+  }
+
+  private void tell(String type, String message) {
+    parts.events().accept(new SiteEvent(new MicroTime(now()), type, name, message));
+  }
+
+  private VolumeSummary summary(Live state) {
+    Ledger ledger = state.ledger();
+    Tap tap = ledger.tap();
+    return new VolumeSummary(
+        name,
+        ledger.settings().volume(),
+        ledger.settings().sizeBytes(),
+        parts.site(),
+        stateName(state),
+        "Primary",
+        ledger.epoch(),
+        RecoveryPoint.MAIN_BRANCH,
+        ledger.settings().synchronous(),
+        point(ledger.head()),
+        point(ledger.horizon()),
+        ledger.counts().rawBytes(),
+        ledger.counts().storedBytes(),
+        tap.attached(),
+        tap.session() == 0 ? Optional.empty() : Optional.of(tap.address()),
+        tap.attached() ? Optional.ofNullable(status) : Optional.empty(),
+        tap.attached() && status != null ? statusMicros : 0,
+        VolumeState.dark(state));
+  }
+
+  private static String stateName(Live state) {
+    if (state instanceof Synchronizing) {
+      return "Synchronizing";
+    }
+    if (state instanceof Resyncing) {
+      return "Resyncing";
+    }
+    return state instanceof VolumeState.Created ? "Created" : "Protected";
+  }
+
+  private static RecoveryPoint point(Mark mark) {
+    return new RecoveryPoint(
+        new WriteSeq(mark.seq()), new MicroTime(mark.timeMicros()), RecoveryPoint.MAIN_BRANCH);
+  }
+}

@@ -1,0 +1,148 @@
+package io.tidemark.volume;
+
+import com.fasterxml.jackson.annotation.JsonTypeName;
+import io.tidemark.index.NodeHeader;
+import io.tidemark.position.VolumeId;
+import io.tidemark.segment.SegmentMeta;
+import io.tidemark.serialization.TidemarkMessage;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.UUID;
+
+/** What has happened to a volume: the journal. Stored for ever, see {@code journal-format.md}. */
+public sealed interface VolumeEvent extends TidemarkMessage {
+
+  /**
+   * @param timeMicros creation time, the timestamp of the empty base
+   */
+  @JsonTypeName("volume-created")
+  record VolumeCreated(VolumeId volume, long sizeBytes, boolean synchronous, long timeMicros)
+      implements VolumeEvent {}
+
+  /**
+   * @param session one more than the last
+   */
+  @JsonTypeName("tap-attached")
+  record TapAttached(int session, UUID tapId, String address, long timeMicros)
+      implements VolumeEvent {}
+
+  /**
+   * @param reason in words
+   */
+  @JsonTypeName("tap-detached")
+  record TapDetached(int session, String reason, long timeMicros) implements VolumeEvent {}
+
+  /**
+   * The commit point of a run of writes. What a replay needs stands beside the metadata, so that
+   * recovery decodes no extents.
+   *
+   * @param number where the data is, see {@link io.tidemark.segment.SegmentRef}
+   * @param sync whether the content was copied by a synchronisation
+   * @param endOffset first byte of the volume after all its writes
+   * @param rawBytes data before compression
+   * @param storedBytes data after compression
+   * @param meta {@link SegmentMeta#encode}
+   */
+  @JsonTypeName("segment-journaled")
+  record SegmentJournaled(
+      long number,
+      long firstSeq,
+      long lastSeq,
+      long firstTimeMicros,
+      long lastTimeMicros,
+      boolean sync,
+      long endOffset,
+      long rawBytes,
+      long storedBytes,
+      byte[] meta)
+      implements VolumeEvent {
+
+    /** Describes a segment whose data is stored. */
+    public static SegmentJournaled of(long number, SegmentMeta meta, long storedBytes) {
+      long end = 0;
+      for (int i = 0; i < meta.count(); i++) {
+        end = Math.max(end, meta.offset(i) + meta.length(i));
+      }
+      return new SegmentJournaled(
+          number,
+          meta.firstSeq().value(),
+          meta.lastSeq().value(),
+          meta.firstTime().micros(),
+          meta.lastTime().micros(),
+          meta.kind() == io.tidemark.segment.SegmentKind.SYNC,
+          end,
+          meta.dataBytes(),
+          storedBytes,
+          meta.encode());
+    }
+
+    /** The writes. */
+    public SegmentMeta decoded() {
+      return SegmentMeta.decode(ByteBuffer.wrap(meta));
+    }
+
+    /** Number of writes. */
+    long writes() {
+      return lastSeq - firstSeq + 1;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof SegmentJournaled that
+          && number == that.number
+          && storedBytes == that.storedBytes
+          && Arrays.equals(meta, that.meta);
+    }
+
+    @Override
+    public int hashCode() {
+      return Long.hashCode(number) * 31 + Arrays.hashCode(meta);
+    }
+
+    @Override
+    public String toString() {
+      return "SegmentJournaled[%d..%d]".formatted(firstSeq, lastSeq);
+    }
+  }
+
+  /** The writes {@code firstSeq..lastSeq} were not captured; a synchronisation begins. */
+  @JsonTypeName("gap-recorded")
+  record GapRecorded(long firstSeq, long lastSeq, long timeMicros, String reason)
+      implements VolumeEvent {}
+
+  /**
+   * Journal and backing store agree again as of {@code headSeq}.
+   *
+   * @param differentBytes content that had to be sent
+   */
+  @JsonTypeName("sync-completed")
+  record SyncCompleted(long headSeq, long differentBytes, long timeMicros) implements VolumeEvent {}
+
+  /**
+   * The index has a new node in the frontier.
+   *
+   * @param replaced the nodes of the level below that it stands for, empty for a leaf
+   * @param segments segments that a leaf took out of the tail, 0 otherwise
+   * @param writes writes that a leaf took out of the tail, 0 otherwise
+   */
+  @JsonTypeName("index-advanced")
+  record IndexAdvanced(NodeHeader node, List<Long> replaced, long segments, long writes)
+      implements VolumeEvent {}
+
+  /** A promotion: whoever holds an older epoch may not append (J6). */
+  @JsonTypeName("epoch-raised")
+  record EpochRaised(long epoch, long timeMicros) implements VolumeEvent {}
+
+  /** The history of the incarnation is forgotten; its storage remains to be freed. */
+  @JsonTypeName("volume-deleted")
+  record VolumeDeleted(VolumeId volume, long timeMicros) implements VolumeEvent {}
+
+  /** What a broken session stored and never journaled is gone from the segment store. */
+  @JsonTypeName("orphans-collected")
+  record OrphansCollected(int session) implements VolumeEvent {}
+
+  /** The storage of a deleted incarnation is gone. */
+  @JsonTypeName("storage-freed")
+  record StorageFreed(VolumeId volume) implements VolumeEvent {}
+}

@@ -1,0 +1,76 @@
+package io.tidemark.volume;
+
+import akka.actor.typed.ActorSystem;
+import akka.persistence.query.EventEnvelope;
+import akka.persistence.query.PersistenceQuery;
+import akka.persistence.query.javadsl.CurrentEventsByPersistenceIdQuery;
+import akka.persistence.query.javadsl.ReadJournal;
+import akka.stream.Materializer;
+import akka.stream.SystemMaterializer;
+import akka.stream.javadsl.Sink;
+import io.tidemark.index.SegmentEntry;
+import io.tidemark.index.SegmentHistory;
+import io.tidemark.volume.VolumeEvent.IndexAdvanced;
+import io.tidemark.volume.VolumeEvent.SegmentJournaled;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Function;
+
+/** Reads volumes' events back from the journal, by persistence id and event number. */
+public final class VolumeHistories {
+  private final CurrentEventsByPersistenceIdQuery journal;
+  private final Materializer materializer;
+
+  private VolumeHistories(CurrentEventsByPersistenceIdQuery journal, Materializer materializer) {
+    this.journal = journal;
+    this.materializer = materializer;
+  }
+
+  /**
+   * Reads through the query plugin that {@code tidemark.journal.read-plugin} names.
+   *
+   * @throws IllegalArgumentException when that plugin cannot read a range of one id's events
+   */
+  public static VolumeHistories of(ActorSystem<?> system) {
+    String plugin = system.settings().config().getString("tidemark.journal.read-plugin");
+    ReadJournal found = PersistenceQuery.get(system).getReadJournalFor(ReadJournal.class, plugin);
+    if (found instanceof CurrentEventsByPersistenceIdQuery journal) {
+      return new VolumeHistories(journal, SystemMaterializer.get(system).materializer());
+    }
+    throw new IllegalArgumentException(
+        "tidemark.journal.read-plugin: " + plugin + " cannot read events by persistence id");
+  }
+
+  /** The segments of one volume; {@code persistenceId} as in {@code HistoryView}. */
+  public SegmentHistory of(String persistenceId) {
+    return (from, to) -> collect(persistenceId, from, to, VolumeHistories::segment);
+  }
+
+  /** Ids of all index nodes that the events tell of. */
+  CompletionStage<List<Long>> indexNodes(String persistenceId, long fromEventNr, long toEventNr) {
+    return collect(persistenceId, fromEventNr, toEventNr, VolumeHistories::indexNode);
+  }
+
+  private <T> CompletionStage<List<T>> collect(
+      String persistenceId, long from, long to, Function<EventEnvelope, Optional<T>> pick) {
+    return journal
+        .currentEventsByPersistenceId(persistenceId, from, to)
+        .map(pick::apply)
+        .filter(Optional::isPresent)
+        .map(Optional::get)
+        .runWith(Sink.seq(), materializer);
+  }
+
+  private static Optional<SegmentEntry> segment(EventEnvelope envelope) {
+    return envelope.event() instanceof SegmentJournaled e
+        ? Optional.of(new SegmentEntry(e.decoded(), e.number(), envelope.sequenceNr()))
+        : Optional.empty();
+  }
+
+  private static Optional<Long> indexNode(EventEnvelope envelope) {
+    return envelope.event() instanceof IndexAdvanced e
+        ? Optional.of(e.node().id())
+        : Optional.empty();
+  }
+}

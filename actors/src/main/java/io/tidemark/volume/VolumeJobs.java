@@ -1,0 +1,139 @@
+package io.tidemark.volume;
+
+import io.tidemark.index.NodeHeader;
+import io.tidemark.index.SegmentEntry;
+import io.tidemark.index.SegmentHistory;
+import io.tidemark.position.VolumeId;
+import io.tidemark.segment.SegmentRef;
+import io.tidemark.volume.Ledger.Doomed;
+import io.tidemark.volume.Ledger.Orphans;
+import io.tidemark.volume.VolumeEvent.IndexAdvanced;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+
+/** A volume's slow work, off the actor's thread: each method returns a stage and keeps nothing. */
+final class VolumeJobs {
+  /** Events read at once for a leaf; with {@link #LEAF_WRITES_MAX} this bounds a job's memory. */
+  static final int WINDOW_EVENTS = 64;
+
+  /** A leaf takes no further segment once it has so many writes. */
+  static final int LEAF_WRITES_MAX = 131_072;
+
+  /** Index nodes deleted at once. */
+  private static final int DELETES_IN_FLIGHT = 16;
+
+  private final VolumeParts parts;
+  private final String persistenceId;
+
+  VolumeJobs(VolumeParts parts, String persistenceId) {
+    this.parts = parts;
+    this.persistenceId = persistenceId;
+  }
+
+  /** Builds a leaf over the oldest segments of the tail, which has at least one. */
+  CompletionStage<IndexAdvanced> leaf(Ledger ledger) {
+    VolumeId volume = ledger.settings().volume();
+    return window(
+            parts.histories().of(persistenceId), ledger.index().tailFromEventNr(), ledger.eventNr())
+        .thenApply(VolumeJobs::bounded)
+        .thenComposeAsync(segments -> leaf(volume, segments), parts.indexExecutor());
+  }
+
+  private CompletionStage<IndexAdvanced> leaf(VolumeId volume, List<SegmentEntry> segments) {
+    long writes = segments.stream().mapToLong(s -> s.meta().count()).sum();
+    long id = parts.nodeIds().getAsLong();
+    return swept(volume, id, parts.indexWriter().leaf(volume, id, segments))
+        .thenApply(node -> new IndexAdvanced(node, List.of(), segments.size(), writes));
+  }
+
+  private static CompletionStage<List<SegmentEntry>> window(
+      SegmentHistory history, long from, long newest) {
+    if (from > newest) {
+      return CompletableFuture.failedFuture(
+          new IllegalStateException("the tail has no segment up to event " + newest));
+    }
+    long to = Math.min(newest, from + WINDOW_EVENTS - 1);
+    return history
+        .segments(from, to)
+        .thenCompose(
+            found ->
+                found.isEmpty()
+                    ? window(history, to + 1, newest)
+                    : CompletableFuture.completedStage(found));
+  }
+
+  private static List<SegmentEntry> bounded(List<SegmentEntry> found) {
+    long writes = 0;
+    int count = 0;
+    while (count < found.size() && (count == 0 || writes < LEAF_WRITES_MAX)) {
+      writes += found.get(count++).meta().count();
+    }
+    return found.subList(0, count);
+  }
+
+  /** Builds the node that stands for {@code children}. */
+  CompletionStage<IndexAdvanced> merge(Ledger ledger, List<NodeHeader> children) {
+    VolumeId volume = ledger.settings().volume();
+    long id = parts.nodeIds().getAsLong();
+    return CompletableFuture.supplyAsync(
+            () -> parts.indexWriter().merge(volume, id, children), parts.indexExecutor())
+        .thenCompose(stage -> swept(volume, id, stage))
+        .thenApply(
+            node -> new IndexAdvanced(node, children.stream().map(NodeHeader::id).toList(), 0, 0));
+  }
+
+  /** Deletes what a failed build may have stored; the build's failure is the result either way. */
+  private CompletionStage<NodeHeader> swept(
+      VolumeId volume, long id, CompletionStage<NodeHeader> build) {
+    return build.exceptionallyCompose(
+        failure ->
+            parts
+                .indexStore()
+                .deleteNode(volume, id)
+                .handle(
+                    (done, alsoFailed) -> {
+                      if (alsoFailed != null && alsoFailed != failure) {
+                        failure.addSuppressed(alsoFailed);
+                      }
+                      return failure;
+                    })
+                .thenCompose(CompletableFuture::failedFuture));
+  }
+
+  /** Deletes a node that no event will refer to. */
+  CompletionStage<Void> discard(VolumeId volume, NodeHeader node) {
+    return parts.indexStore().deleteNode(volume, node.id());
+  }
+
+  CompletionStage<Void> collect(VolumeId volume, Orphans orphans) {
+    long number = SegmentRef.number(orphans.session(), (int) orphans.firstOrdinal());
+    return parts.store().deleteOrphans(new SegmentRef(volume, number));
+  }
+
+  /** Deletes a whole incarnation: data first, then the index nodes that its events tell of. */
+  CompletionStage<Void> free(Doomed doomed) {
+    return parts
+        .store()
+        .deleteVolume(doomed.volume(), doomed.lastSession())
+        .thenCompose(
+            done ->
+                parts
+                    .histories()
+                    .indexNodes(persistenceId, doomed.fromEventNr(), doomed.toEventNr()))
+        .thenCompose(nodes -> deleteNodes(doomed.volume(), nodes));
+  }
+
+  private CompletionStage<Void> deleteNodes(VolumeId volume, List<Long> nodes) {
+    int count = Math.min(DELETES_IN_FLIGHT, nodes.size());
+    CompletableFuture<?>[] batch = new CompletableFuture<?>[count];
+    for (int i = 0; i < count; i++) {
+      batch[i] = parts.indexStore().deleteNode(volume, nodes.get(i)).toCompletableFuture();
+    }
+    CompletableFuture<Void> all = CompletableFuture.allOf(batch);
+    return count == nodes.size()
+        ? all
+        : all.thenComposeAsync(
+            done -> deleteNodes(volume, nodes.subList(count, nodes.size())), parts.indexExecutor());
+  }
+}

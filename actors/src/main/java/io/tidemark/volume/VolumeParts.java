@@ -1,0 +1,33 @@
+package io.tidemark.volume;
+
+import io.tidemark.index.IndexStore;
+import io.tidemark.index.IndexWriter;
+import io.tidemark.position.MicroClock;
+import io.tidemark.segment.SegmentStore;
+import io.tidemark.site.SiteEvent;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+
+/**
+ * What a volume entity works with; the same for all volumes of a node.
+ *
+ * @param site name of the site, shown in summaries
+ * @param histories reads events back
+ * @param indexExecutor where index nodes are built; never an actor's thread
+ * @param clock stamps events
+ * @param nodeIds index node ids that are never given twice: a retried job must not write over what
+ *     a late request of the failed one may still store
+ * @param events takes what administrators want to know of
+ */
+public record VolumeParts(
+    String site,
+    VolumeSettings settings,
+    SegmentStore store,
+    IndexWriter indexWriter,
+    IndexStore indexStore,
+    VolumeHistories histories,
+    Executor indexExecutor,
+    MicroClock clock,
+    LongSupplier nodeIds,
+    Consumer<SiteEvent> events) {}

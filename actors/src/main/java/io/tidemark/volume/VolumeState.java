@@ -1,0 +1,459 @@
+package io.tidemark.volume;
+
+import com.fasterxml.jackson.annotation.JsonTypeName;
+import io.tidemark.index.IndexWriter;
+import io.tidemark.index.NodeHeader;
+import io.tidemark.point.DarkInterval;
+import io.tidemark.point.HistoryView;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.serialization.TidemarkMessage;
+import io.tidemark.volume.Ledger.Doomed;
+import io.tidemark.volume.Ledger.Indexed;
+import io.tidemark.volume.Ledger.Mark;
+import io.tidemark.volume.Ledger.Orphans;
+import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.EpochRaised;
+import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.IndexAdvanced;
+import io.tidemark.volume.VolumeEvent.OrphansCollected;
+import io.tidemark.volume.VolumeEvent.SegmentJournaled;
+import io.tidemark.volume.VolumeEvent.StorageFreed;
+import io.tidemark.volume.VolumeEvent.SyncCompleted;
+import io.tidemark.volume.VolumeEvent.TapAttached;
+import io.tidemark.volume.VolumeEvent.TapDetached;
+import io.tidemark.volume.VolumeEvent.VolumeCreated;
+import io.tidemark.volume.VolumeEvent.VolumeDeleted;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A volume's state and its transitions: pure, immutable, without clock or chance. The {@code
+ * refuse*} methods decide; {@link #apply} never rejects.
+ */
+public sealed interface VolumeState extends TidemarkMessage {
+  /** The state before the first event. */
+  VolumeState EMPTY = new Absent(0, List.of());
+
+  /** Number of events so far. */
+  long eventNr();
+
+  /** Deleted incarnations whose storage remains to be freed. */
+  List<Doomed> doomed();
+
+  /** There is no volume of the name. */
+  sealed interface Gone extends VolumeState permits Absent, Deleted {}
+
+  /** There is a volume. */
+  sealed interface Live extends VolumeState permits Created, Synchronizing, Protected, Resyncing {
+    Ledger ledger();
+
+    /** The synchronisation that runs, if any. */
+    default Optional<OpenSync> openSync() {
+      return Optional.empty();
+    }
+
+    @Override
+    default long eventNr() {
+      return ledger().eventNr();
+    }
+
+    @Override
+    default List<Doomed> doomed() {
+      return ledger().chores().doomed();
+    }
+  }
+
+  /** Never was. */
+  @JsonTypeName("state-absent")
+  record Absent(long eventNr, List<Doomed> doomed) implements Gone {}
+
+  /** Was, and may be created again. */
+  @JsonTypeName("state-deleted")
+  record Deleted(long eventNr, List<Doomed> doomed) implements Gone {}
+
+  /** Nothing is journaled yet. */
+  @JsonTypeName("state-created")
+  record Created(Ledger ledger) implements Live {}
+
+  /** The content that the backing store had at first is being copied. */
+  @JsonTypeName("state-synchronizing")
+  record Synchronizing(Ledger ledger, OpenSync sync) implements Live {
+    @Override
+    public Optional<OpenSync> openSync() {
+      return Optional.of(sync);
+    }
+  }
+
+  /** Every write is a recovery point. */
+  @JsonTypeName("state-protected")
+  record Protected(Ledger ledger) implements Live {}
+
+  /** Capture was lost; journal and backing store are being compared. */
+  @JsonTypeName("state-resyncing")
+  record Resyncing(Ledger ledger, OpenSync sync) implements Live {
+    @Override
+    public Optional<OpenSync> openSync() {
+      return Optional.of(sync);
+    }
+  }
+
+  /**
+   * A gap whose synchronisation is not complete.
+   *
+   * @param firstSeq first seq that was not captured
+   * @param before the last write before it
+   * @param gapEnd the newest seq that was not captured
+   * @param content whether synchronised content was journaled since
+   */
+  record OpenSync(long firstSeq, Mark before, Mark gapEnd, boolean content, String reason) {}
+
+  // ---- decisions ------------------------------------------------------------------------------
+
+  /** Why the volume, whose name is taken, cannot be created with these settings. */
+  static Optional<Refusal> refuseCreateAgain(Live state, long sizeBytes, boolean synchronous) {
+    Ledger.Settings settings = state.ledger().settings();
+    return settings.sizeBytes() == sizeBytes && settings.synchronous() == synchronous
+        ? Optional.empty()
+        : refuse(
+            ErrorCode.ALREADY_EXISTS,
+            "the volume exists with %d bytes, %s; delete it first or use another name",
+            settings.sizeBytes(),
+            settings.synchronous() ? "synchronous" : "asynchronous");
+  }
+
+  /** Why the holder of {@code key} may not append. */
+  static Optional<Refusal> refuseKey(Live state, SessionKey key) {
+    Ledger ledger = state.ledger();
+    if (!ledger.settings().volume().equals(key.volume())) {
+      return refuse(
+          ErrorCode.FENCED, "the volume was deleted and created again; the tap must attach anew");
+    }
+    if (ledger.epoch() != key.epoch()) {
+      return refuse(
+          ErrorCode.FENCED,
+          "epoch %d is over, the volume is in epoch %d: it was promoted elsewhere",
+          key.epoch(),
+          ledger.epoch());
+    }
+    if (ledger.tap().session() != key.session() || !ledger.tap().attached()) {
+      return refuse(
+          ErrorCode.FENCED, "session %d is over; the tap must attach again", key.session());
+    }
+    return Optional.empty();
+  }
+
+  /** Why the segments, from the first that is not journaled yet, may not follow the head. */
+  static Optional<Refusal> refuseSegments(Live state, List<SegmentJournaled> fresh) {
+    Ledger ledger = state.ledger();
+    long seq = ledger.head().seq();
+    long time = ledger.head().timeMicros();
+    long ordinal = ledger.tap().journaledOrdinal();
+    for (SegmentJournaled s : fresh) {
+      if (s.firstSeq() != seq + 1 || s.lastSeq() < s.firstSeq()) {
+        return refuse(
+            ErrorCode.INVALID,
+            "writes %d..%d do not follow the newest journaled write %d",
+            s.firstSeq(),
+            s.lastSeq(),
+            seq);
+      }
+      if (s.firstTimeMicros() < time || s.lastTimeMicros() < s.firstTimeMicros()) {
+        return refuse(
+            ErrorCode.INVALID,
+            "write %d is earlier than write %d before it",
+            s.firstSeq(),
+            s.firstSeq() - 1);
+      }
+      if (s.endOffset() > ledger.settings().sizeBytes()) {
+        return refuse(
+            ErrorCode.INVALID,
+            "writes %d..%d reach byte %d of a volume of %d bytes",
+            s.firstSeq(),
+            s.lastSeq(),
+            s.endOffset(),
+            ledger.settings().sizeBytes());
+      }
+      if (s.number() >>> 32 != ledger.tap().session() || (s.number() & 0xffff_ffffL) <= ordinal) {
+        return refuse(
+            ErrorCode.INVALID,
+            "segment number %d is not the next of session %d",
+            s.number(),
+            ledger.tap().session());
+      }
+      seq = s.lastSeq();
+      time = s.lastTimeMicros();
+      ordinal = s.number() & 0xffff_ffffL;
+    }
+    return Optional.empty();
+  }
+
+  /** Why the gap may not follow the head. */
+  static Optional<Refusal> refuseGap(Live state, long firstSeq, long lastSeq, long timeMicros) {
+    Mark head = state.ledger().head();
+    if (firstSeq != head.seq() + 1 || lastSeq < firstSeq) {
+      return refuse(
+          ErrorCode.INVALID,
+          "a gap of the writes %d..%d does not follow the newest journaled write %d",
+          firstSeq,
+          lastSeq,
+          head.seq());
+    }
+    return timeMicros >= head.timeMicros()
+        ? Optional.empty()
+        : refuse(ErrorCode.INVALID, "the gap is earlier than write %d before it", head.seq());
+  }
+
+  private static Optional<Refusal> refuse(ErrorCode code, String sentence, Object... values) {
+    return Optional.of(new Refusal(code, sentence.formatted(values)));
+  }
+
+  // ---- what readers see -----------------------------------------------------------------------
+
+  /** Closed dark intervals and the open one. */
+  static List<DarkInterval> dark(Live state) {
+    List<DarkInterval> all = new ArrayList<>(state.ledger().dark());
+    state
+        .openSync()
+        .ifPresent(
+            sync ->
+                all.add(
+                    new DarkInterval(
+                        sync.firstSeq(),
+                        Long.MAX_VALUE,
+                        sync.before().timeMicros(),
+                        Long.MAX_VALUE,
+                        sync.reason())));
+    return List.copyOf(all);
+  }
+
+  static HistoryView view(Live state, String persistenceId) {
+    Ledger ledger = state.ledger();
+    return new HistoryView(
+        ledger.settings().volume(),
+        persistenceId,
+        ledger.settings().sizeBytes(),
+        ledger.epoch(),
+        ledger.head().seq(),
+        ledger.head().timeMicros(),
+        ledger.horizon().seq(),
+        ledger.horizon().timeMicros(),
+        dark(state),
+        ledger.index().frontier(),
+        ledger.index().tailFromEventNr(),
+        ledger.eventNr());
+  }
+
+  /** The oldest {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4). */
+  static Optional<List<NodeHeader>> mergeDue(Live state) {
+    List<NodeHeader> frontier = state.ledger().index().frontier();
+    int end = frontier.size();
+    // Levels fall from the oldest node to the newest: the last run of a level is the lowest.
+    while (end > 0) {
+      int begin = end - 1;
+      while (begin > 0 && frontier.get(begin - 1).level() == frontier.get(end - 1).level()) {
+        begin--;
+      }
+      if (end - begin >= IndexWriter.FAN_OUT) {
+        return Optional.of(List.copyOf(frontier.subList(begin, begin + IndexWriter.FAN_OUT)));
+      }
+      end = begin;
+    }
+    return Optional.empty();
+  }
+
+  // ---- transitions ----------------------------------------------------------------------------
+
+  /** The state after {@code event}. */
+  static VolumeState apply(VolumeState state, VolumeEvent event) {
+    if (event instanceof VolumeCreated created) {
+      return created(state, created);
+    }
+    if (event instanceof StorageFreed freed) {
+      return freed(state, freed);
+    }
+    if (!(state instanceof Live live)) {
+      throw new IllegalStateException(event + " happened to a volume that does not exist");
+    }
+    if (event instanceof VolumeDeleted) {
+      return deleted(live);
+    }
+    Ledger ledger = live.ledger().next();
+    if (event instanceof SegmentJournaled e) {
+      return segment(live, ledger, e);
+    }
+    if (event instanceof GapRecorded e) {
+      return gap(live, ledger, e);
+    }
+    if (event instanceof SyncCompleted e) {
+      return synced(live, ledger, e);
+    }
+    return with(live, changed(ledger, event));
+  }
+
+  /** Events that leave the state as it is and change the ledger only. */
+  private static Ledger changed(Ledger ledger, VolumeEvent event) {
+    if (event instanceof TapAttached e) {
+      Tap last = ledger.tap();
+      Ledger attached = ledger.withTap(new Tap(e.session(), e.tapId(), e.address(), true, -1));
+      return last.session() == 0
+          ? attached
+          : attached.withChores(
+              ledger
+                  .chores()
+                  .withOrphans(new Orphans(last.session(), last.journaledOrdinal() + 1)));
+    }
+    if (event instanceof TapDetached) {
+      return ledger.withTap(ledger.tap().detached());
+    }
+    if (event instanceof IndexAdvanced e) {
+      return ledger.withIndex(advanced(ledger.index(), e));
+    }
+    if (event instanceof EpochRaised e) {
+      return ledger.withEpoch(e.epoch()).withTap(ledger.tap().detached());
+    }
+    if (event instanceof OrphansCollected e) {
+      return ledger.withChores(ledger.chores().withoutOrphansOf(e.session()));
+    }
+    throw new IllegalStateException("no transition for " + event);
+  }
+
+  private static VolumeState created(VolumeState state, VolumeCreated e) {
+    long eventNr = state.eventNr() + 1;
+    Mark base = new Mark(0, e.timeMicros());
+    return new Created(
+        new Ledger(
+            eventNr,
+            eventNr,
+            new Ledger.Settings(e.volume(), e.sizeBytes(), e.synchronous(), e.timeMicros()),
+            1,
+            Tap.NONE,
+            base,
+            base,
+            new Ledger.Counts(0, 0, 0),
+            List.of(),
+            new Indexed(List.of(), eventNr + 1, 0, 0),
+            new Ledger.Chores(List.of(), state.doomed())));
+  }
+
+  private static VolumeState deleted(Live live) {
+    Ledger last = live.ledger().next();
+    Doomed doomed =
+        new Doomed(
+            last.settings().volume(), last.tap().session(), last.bornEventNr(), last.eventNr());
+    return new Deleted(last.eventNr(), last.chores().withDoomed(doomed).doomed());
+  }
+
+  private static VolumeState freed(VolumeState state, StorageFreed e) {
+    if (state instanceof Live live) {
+      Ledger ledger = live.ledger().next();
+      return with(live, ledger.withChores(ledger.chores().withoutDoomed(e.volume())));
+    }
+    List<Doomed> rest =
+        state.doomed().stream().filter(d -> !d.volume().equals(e.volume())).toList();
+    return state instanceof Deleted
+        ? new Deleted(state.eventNr() + 1, rest)
+        : new Absent(state.eventNr() + 1, rest);
+  }
+
+  private static VolumeState segment(Live live, Ledger ledger, SegmentJournaled e) {
+    Tap tap = ledger.tap();
+    Ledger longer =
+        ledger
+            .withHead(new Mark(e.lastSeq(), e.lastTimeMicros()))
+            .withCounts(ledger.counts().plus(e))
+            .withIndex(ledger.index().plus(e.writes()))
+            .withTap(
+                new Tap(
+                    tap.session(),
+                    tap.tapId(),
+                    tap.address(),
+                    tap.attached(),
+                    e.number() & 0xffff_ffffL));
+    if (live instanceof Created) {
+      return new Protected(longer);
+    }
+    if (e.sync() && live instanceof Synchronizing s) {
+      return new Synchronizing(longer, withContent(s.sync()));
+    }
+    if (e.sync() && live instanceof Resyncing s) {
+      return new Resyncing(longer, withContent(s.sync()));
+    }
+    return with(live, longer);
+  }
+
+  private static OpenSync withContent(OpenSync s) {
+    return new OpenSync(s.firstSeq(), s.before(), s.gapEnd(), true, s.reason());
+  }
+
+  private static VolumeState gap(Live live, Ledger ledger, GapRecorded e) {
+    Mark end = new Mark(e.lastSeq(), e.timeMicros());
+    OpenSync sync =
+        live.openSync()
+            .map(s -> new OpenSync(s.firstSeq(), s.before(), end, s.content(), s.reason()))
+            .orElseGet(() -> new OpenSync(e.firstSeq(), ledger.head(), end, false, e.reason()));
+    Ledger longer = ledger.withHead(end);
+    return live instanceof Created || live instanceof Synchronizing
+        ? new Synchronizing(longer, sync)
+        : new Resyncing(longer, sync);
+  }
+
+  /**
+   * The newest write is a recovery point again. When nothing differed, everything after the gap was
+   * captured on top of the right content: only the writes inside the gap but its last stay dark, so
+   * that a gap of one seq, which stands for "maybe lost", leaves no trace (V4).
+   */
+  private static VolumeState synced(Live live, Ledger ledger, SyncCompleted e) {
+    if (live instanceof Synchronizing) {
+      return new Protected(ledger.withHorizon(ledger.head()));
+    }
+    OpenSync sync = live.openSync().orElse(null);
+    if (sync == null) {
+      return with(live, ledger);
+    }
+    boolean same = !sync.content() && e.differentBytes() == 0;
+    Mark after = same ? sync.gapEnd() : ledger.head();
+    if (after.seq() - 1 < sync.firstSeq()) {
+      return new Protected(ledger);
+    }
+    return new Protected(
+        ledger.withDark(
+            new DarkInterval(
+                sync.firstSeq(),
+                after.seq() - 1,
+                sync.before().timeMicros(),
+                after.timeMicros(),
+                sync.reason())));
+  }
+
+  private static Indexed advanced(Indexed index, IndexAdvanced e) {
+    List<NodeHeader> frontier = new ArrayList<>(index.frontier());
+    if (e.replaced().isEmpty()) {
+      frontier.add(e.node());
+      return new Indexed(
+          List.copyOf(frontier),
+          e.node().lastEventNr() + 1,
+          index.tailSegments() - e.segments(),
+          index.tailWrites() - e.writes());
+    }
+    int at = 0;
+    while (frontier.get(at).id() != e.replaced().get(0)) {
+      at++;
+    }
+    frontier.removeIf(node -> e.replaced().contains(node.id()));
+    frontier.add(at, e.node());
+    return new Indexed(
+        List.copyOf(frontier), index.tailFromEventNr(), index.tailSegments(), index.tailWrites());
+  }
+
+  private static VolumeState with(Live live, Ledger ledger) {
+    if (live instanceof Synchronizing s) {
+      return new Synchronizing(ledger, s.sync());
+    }
+    if (live instanceof Resyncing s) {
+      return new Resyncing(ledger, s.sync());
+    }
+    return live instanceof Created ? new Created(ledger) : new Protected(ledger);
+  }
+}

@@ -1,0 +1,46 @@
+package io.tidemark.testsite;
+
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** What outlives the actor systems of one test. */
+public final class World {
+  private static final Map<String, World> ALL = new ConcurrentHashMap<>();
+
+  /** A stored event or snapshot, as bytes. */
+  record Stored(byte[] bytes, int serializer, String manifest, long timestamp) {}
+
+  final Map<String, NavigableMap<Long, Stored>> events = new ConcurrentHashMap<>();
+  final Map<String, NavigableMap<Long, Stored>> snapshots = new ConcurrentHashMap<>();
+
+  /** So many writes to the journal fail before the next succeeds. */
+  public final AtomicInteger failWrites = new AtomicInteger();
+
+  public static World of(String name) {
+    return ALL.computeIfAbsent(name, n -> new World());
+  }
+
+  NavigableMap<Long, Stored> eventsOf(String persistenceId) {
+    return events.computeIfAbsent(persistenceId, id -> new ConcurrentSkipListMap<>());
+  }
+
+  NavigableMap<Long, Stored> snapshotsOf(String persistenceId) {
+    return snapshots.computeIfAbsent(persistenceId, id -> new ConcurrentSkipListMap<>());
+  }
+
+  public int eventCount(String persistenceId) {
+    return eventsOf(persistenceId).size();
+  }
+
+  public int snapshotCount(String persistenceId) {
+    return snapshotsOf(persistenceId).size();
+  }
+
+  /** Manifests of all stored events, in order. */
+  public java.util.List<String> manifests(String persistenceId) {
+    return eventsOf(persistenceId).values().stream().map(Stored::manifest).toList();
+  }
+}

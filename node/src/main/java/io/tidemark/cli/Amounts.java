@@ -1,0 +1,88 @@
+package io.tidemark.cli;
+
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Sizes and durations as people write and read them. */
+final class Amounts {
+  private static final Pattern SIZE = Pattern.compile("([0-9]{1,18})\\s*([A-Za-z]*)");
+  private static final String[] UNITS = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  private static final int UNIT_BITS = 10;
+  private static final int SECTOR_BYTES = 512;
+
+  private Amounts() {}
+
+  /**
+   * Reads a volume's size such as {@code 1GiB} or {@code 1073741824}.
+   *
+   * @throws IllegalArgumentException with a sentence when it is none, or no multiple of 512
+   */
+  static long volumeSize(String text) {
+    long bytes = bytes(text);
+    if (bytes <= 0 || bytes % SECTOR_BYTES != 0) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is " + bytes + " bytes: a volume's size is a multiple of 512 above 0");
+    }
+    return bytes;
+  }
+
+  /**
+   * Reads a number of bytes with an optional unit: B, KiB, MiB, GiB, TiB (powers of 1024, also K,
+   * M, G, T) or kB, MB, GB, TB (powers of 1000).
+   */
+  static long bytes(String text) {
+    Matcher form = SIZE.matcher(text.strip());
+    if (!form.matches()) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is no size: use a whole number with a unit, such as 1GiB or 512MiB");
+    }
+    long number = Long.parseLong(form.group(1));
+    try {
+      return Math.multiplyExact(number, unit(form.group(2), text));
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException("'" + text + "' is more bytes than there can be", e);
+    }
+  }
+
+  private static long unit(String unit, String text) {
+    return switch (unit.toLowerCase(Locale.ROOT)) {
+      case "", "b" -> 1;
+      case "k", "kib" -> 1L << 10;
+      case "m", "mib" -> 1L << 20;
+      case "g", "gib" -> 1L << 30;
+      case "t", "tib" -> 1L << 40;
+      case "kb" -> 1_000;
+      case "mb" -> 1_000_000;
+      case "gb" -> 1_000_000_000;
+      case "tb" -> 1_000_000_000_000L;
+      default ->
+          throw new IllegalArgumentException(
+              "'" + text + "' has an unknown unit: use B, KiB, MiB, GiB, TiB, kB, MB, GB or TB");
+    };
+  }
+
+  /** Such as {@code 1.5 GiB}; exact sizes without a fraction. */
+  static String size(long bytes) {
+    int unit = 0;
+    while (unit + 1 < UNITS.length && bytes >> (UNIT_BITS * (unit + 1)) > 0) {
+      unit++;
+    }
+    long scale = 1L << (UNIT_BITS * unit);
+    return bytes % scale == 0
+        ? bytes / scale + " " + UNITS[unit]
+        : String.format(Locale.ROOT, "%.1f %s", (double) bytes / scale, UNITS[unit]);
+  }
+
+  /** Such as {@code 0.3 s}, {@code 2 min 5 s} or {@code 3 h 20 min}. */
+  static String seconds(double seconds) {
+    if (seconds < 60) {
+      return String.format(Locale.ROOT, "%.1f s", seconds);
+    }
+    long whole = Math.round(seconds);
+    if (whole < 3_600) {
+      return whole / 60 + " min " + whole % 60 + " s";
+    }
+    return whole / 3_600 + " h " + whole % 3_600 / 60 + " min";
+  }
+}

@@ -1,0 +1,20 @@
+package io.tidemark.cli;
+
+import java.util.Arrays;
+
+/**
+ * {@code tidemark}: the one entry point. The first word says which process this becomes; the
+ * classes of the others are never loaded, so that a question to a node starts at once.
+ */
+public final class Main {
+  private Main() {}
+
+  public static void main(String[] args) {
+    String command = args.length == 0 ? "" : args[0];
+    String[] rest = args.length == 0 ? args : Arrays.copyOfRange(args, 1, args.length);
+    switch (command) {
+      case "up", "node" -> System.exit(io.tidemark.node.NodeCommand.run(command, rest));
+      default -> System.exit(TidemarkCli.commandLine().execute(args));
+    }
+  }
+}

@@ -1,0 +1,20 @@
+package io.tidemark.http;
+
+import io.tidemark.export.Exports;
+import io.tidemark.image.Images;
+import io.tidemark.image.VolumePoints;
+import io.tidemark.job.Jobs;
+import io.tidemark.position.MicroClock;
+import io.tidemark.site.Site;
+import io.tidemark.verify.Verifications;
+
+/** What the admin interface administers. */
+public record AdminServices(
+    Site site,
+    VolumePoints points,
+    Images images,
+    Jobs jobs,
+    Exports exports,
+    Verifications verifications,
+    NodeStatus status,
+    MicroClock clock) {}

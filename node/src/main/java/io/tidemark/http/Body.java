@@ -1,0 +1,93 @@
+package io.tidemark.http;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import java.io.IOException;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The JSON object that a request carries; every way in which it can be wrong is {@code INVALID}.
+ */
+final class Body {
+  private final JsonNode json;
+
+  private Body(JsonNode json) {
+    this.json = json;
+  }
+
+  /**
+   * Reads a request's body.
+   *
+   * @param fields the fields that the request knows; any other is refused
+   */
+  static Body parse(byte[] bytes, List<String> fields) {
+    JsonNode json;
+    try {
+      json = Json.parse(bytes);
+    } catch (JsonProcessingException e) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "the body is no JSON: " + Refusal.printable(e.getOriginalMessage().replace('\n', ' ')),
+          e);
+    } catch (IOException e) {
+      throw new Refusal(ErrorCode.INVALID, "the body is no JSON in UTF-8", e);
+    }
+    if (!json.isObject()) {
+      throw new Refusal(
+          ErrorCode.INVALID, "the body must be a JSON object with " + String.join(", ", fields));
+    }
+    for (Iterator<String> names = json.fieldNames(); names.hasNext(); ) {
+      String name = names.next();
+      if (!fields.contains(name)) {
+        throw new Refusal(
+            ErrorCode.INVALID,
+            "there is no field '"
+                + Refusal.printable(name)
+                + "' here: use "
+                + String.join(", ", fields));
+      }
+    }
+    return new Body(json);
+  }
+
+  String text(String field) {
+    return optionalText(field)
+        .orElseThrow(
+            () -> new Refusal(ErrorCode.INVALID, "the body lacks '" + field + "', a string"));
+  }
+
+  Optional<String> optionalText(String field) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return Optional.empty();
+    }
+    if (!value.isTextual()) {
+      throw new Refusal(ErrorCode.INVALID, "'" + field + "' must be a string");
+    }
+    return Optional.of(value.textValue());
+  }
+
+  long wholeNumber(String field) {
+    JsonNode value = json.path(field);
+    if (!value.isIntegralNumber() || !value.canConvertToLong()) {
+      throw new Refusal(
+          ErrorCode.INVALID, "the body must have '" + field + "', a whole number of 64 bits");
+    }
+    return value.longValue();
+  }
+
+  boolean flag(String field) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return false;
+    }
+    if (!value.isBoolean()) {
+      throw new Refusal(ErrorCode.INVALID, "'" + field + "' must be true or false");
+    }
+    return value.booleanValue();
+  }
+}

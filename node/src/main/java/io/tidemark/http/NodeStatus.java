@@ -1,0 +1,37 @@
+package io.tidemark.http;
+
+import io.tidemark.position.MicroTime;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletionStage;
+
+/** What the admin interface tells of the node that it runs in, and of the cluster around it. */
+public interface NodeStatus {
+  /**
+   * A member of the cluster as this node sees it.
+   *
+   * @param address Artery address
+   * @param status Akka's word: {@code Joining}, {@code Up}, {@code Leaving}, ...
+   * @param site its data center
+   * @param reachable whether this node hears from it
+   */
+  record Member(String address, String status, String site, boolean reachable) {}
+
+  /**
+   * The node and the cluster now.
+   *
+   * @param addresses what listens where, by purpose: {@code http}, {@code tap}, {@code images},
+   *     {@code artery}, {@code management}, {@code cassandra}
+   */
+  record Overview(
+      String site,
+      String version,
+      MicroTime started,
+      Map<String, String> addresses,
+      List<Member> members) {}
+
+  Overview overview();
+
+  /** Why the node cannot serve now, in words; empty when it can. */
+  CompletionStage<List<String>> notReady();
+}

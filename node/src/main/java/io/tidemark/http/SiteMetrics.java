@@ -1,0 +1,154 @@
+package io.tidemark.http;
+
+import io.prometheus.metrics.core.metrics.Counter;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
+import io.prometheus.metrics.model.snapshots.Labels;
+import io.prometheus.metrics.model.snapshots.MetricSnapshot;
+import io.prometheus.metrics.model.snapshots.MetricSnapshots;
+import io.tidemark.image.ImageSummary;
+import io.tidemark.point.DarkInterval;
+import io.tidemark.site.VolumeSummary;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+
+/** Metrics in Prometheus' text format: the site's volumes and images, this node's JVM and HTTP. */
+final class SiteMetrics {
+  static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+  private final PrometheusRegistry registry = new PrometheusRegistry();
+  private final Counter answers;
+
+  SiteMetrics() {
+    JvmMetrics.builder().register(registry);
+    answers =
+        Counter.builder()
+            .name("tidemark_http_responses_total")
+            .help("Answers of the admin interface by HTTP status")
+            .labelNames("status")
+            .register(registry);
+  }
+
+  void answered(int status) {
+    answers.labelValues(Integer.toString(status)).inc();
+  }
+
+  byte[] text(List<VolumeSummary> volumes, List<ImageSummary> images, long nowMicros) {
+    List<MetricSnapshot> all = new ArrayList<>();
+    registry.scrape().forEach(all::add);
+    all.add(
+        perVolume(
+            volumes, "tidemark_volume_size_bytes", "Size of the volume", VolumeSummary::sizeBytes));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_head_seq",
+            "Newest journaled write",
+            volume -> volume.head().seq().value()));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_head_time_seconds",
+            "Timestamp of the newest journaled write",
+            volume -> Views.seconds(volume.head().time().micros())));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_horizon_seq",
+            "Oldest recoverable write",
+            volume -> volume.horizon().seq().value()));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_journal_raw_bytes",
+            "Data of all journaled writes",
+            VolumeSummary::rawBytes));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_journal_stored_bytes",
+            "Data of all journaled writes after compression",
+            VolumeSummary::storedBytes));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_tap_connected",
+            "1 while a tap is attached",
+            volume -> volume.tapConnected() ? 1 : 0));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_protected",
+            "1 while every write becomes a recovery point",
+            volume -> volume.state().equals("Protected") ? 1 : 0));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_dark_intervals",
+            "Spans of the history without recovery points",
+            volume -> volume.dark().size()));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_dark_open",
+            "1 while capture is lost and not yet resynchronised",
+            volume -> volume.dark().stream().anyMatch(DarkInterval::open) ? 1 : 0));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_rpo_seconds",
+            "Age of the oldest write that would be lost now; NaN when not known",
+            volume -> Rpo.of(volume, nowMicros).seconds().orElse(Double.NaN)));
+    all.add(
+        perVolume(
+            volumes,
+            "tidemark_volume_rpo_bytes",
+            "Captured and not journaled; NaN when the tap cannot be asked",
+            volume -> {
+              var bytes = Rpo.of(volume, nowMicros).bytes();
+              return bytes.isPresent() ? bytes.getAsLong() : Double.NaN;
+            }));
+    all.add(
+        gauge(
+            "tidemark_images_open",
+            "Images that the site serves",
+            images.stream().filter(image -> image.state().equals("Serving")).count()));
+    all.add(gauge("tidemark_volumes", "Protected volumes of the site", volumes.size()));
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try {
+      PrometheusTextFormatWriter.create().write(out, new MetricSnapshots(all));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return out.toByteArray();
+  }
+
+  private static MetricSnapshot gauge(String name, String help, double value) {
+    return GaugeSnapshot.builder()
+        .name(name)
+        .help(help)
+        .dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder().value(value).build())
+        .build();
+  }
+
+  private static MetricSnapshot perVolume(
+      List<VolumeSummary> volumes,
+      String name,
+      String help,
+      ToDoubleFunction<VolumeSummary> value) {
+    GaugeSnapshot.Builder gauge = GaugeSnapshot.builder().name(name).help(help);
+    for (VolumeSummary volume : volumes) {
+      gauge.dataPoint(
+          GaugeSnapshot.GaugeDataPointSnapshot.builder()
+              .labels(Labels.of("volume", volume.name().value()))
+              .value(value.applyAsDouble(volume))
+              .build());
+    }
+    return gauge.build();
+  }
+}

@@ -1,0 +1,204 @@
+package io.tidemark.http;
+
+import static akka.http.javadsl.server.PathMatchers.segment;
+
+import akka.http.javadsl.model.StatusCodes;
+import akka.http.javadsl.server.Route;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import io.tidemark.image.VolumePoints;
+import io.tidemark.position.At;
+import io.tidemark.position.MicroClock;
+import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeName;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.site.Site;
+import io.tidemark.verify.Verifications;
+import java.time.DateTimeException;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletionStage;
+
+/** {@code /volumes}: create, list, show, delete, timeline, points, verify. */
+final class VolumeRoutes extends Exchange {
+  static final int SECTOR_BYTES = 512;
+  static final long VOLUME_BYTES_MAX = 64L << 40;
+
+  private final Site site;
+  private final VolumePoints points;
+  private final Verifications verifications;
+  private final MicroClock clock;
+
+  VolumeRoutes(Site site, VolumePoints points, Verifications verifications, MicroClock clock) {
+    this.site = site;
+    this.points = points;
+    this.verifications = verifications;
+    this.clock = clock;
+  }
+
+  Route route() {
+    return pathPrefix(
+        "volumes",
+        () ->
+            concat(
+                pathEndOrSingleSlash(() -> concat(get(this::list), post(this::create))),
+                pathPrefix(segment(), text -> volume(new VolumeName(text)))));
+  }
+
+  private Route volume(VolumeName name) {
+    return concat(
+        pathEndOrSingleSlash(() -> concat(get(() -> show(name)), delete(() -> remove(name)))),
+        path("timeline", () -> get(() -> timeline(name))),
+        path("points", () -> get(() -> point(name))),
+        path(
+            "verify",
+            () ->
+                post(
+                    () ->
+                        answer(
+                            StatusCodes.ACCEPTED,
+                            () -> verifications.verify(name).thenApply(Views::job)))));
+  }
+
+  private Route list() {
+    return answer(
+        () ->
+            site.volumes()
+                .thenApply(
+                    volumes -> {
+                      ArrayNode json = Json.array();
+                      volumes.forEach(volume -> json.add(Views.volume(volume, clock.micros())));
+                      return json;
+                    }));
+  }
+
+  private Route create() {
+    return body(
+        List.of("name", "sizeBytes", "synchronous"),
+        body -> {
+          VolumeName name = new VolumeName(body.text("name"));
+          long size = checkedSize(body.wholeNumber("sizeBytes"));
+          boolean synchronous = body.flag("synchronous");
+          return answer(
+              StatusCodes.CREATED,
+              () ->
+                  site.createVolume(name, size, synchronous)
+                      .thenApply(volume -> Views.volume(volume, clock.micros())));
+        });
+  }
+
+  private static long checkedSize(long size) {
+    if (size <= 0 || size % SECTOR_BYTES != 0) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          size + " bytes is no volume size: use a multiple of " + SECTOR_BYTES + " above 0");
+    }
+    if (size > VOLUME_BYTES_MAX) {
+      throw new Refusal(
+          ErrorCode.LIMIT, size + " bytes exceed the largest volume, " + VOLUME_BYTES_MAX);
+    }
+    return size;
+  }
+
+  private Route show(VolumeName name) {
+    return answer(
+        () -> site.volume(name).thenApply(volume -> Views.volume(volume, clock.micros())));
+  }
+
+  private Route remove(VolumeName name) {
+    return parameterOptional(
+        "confirm",
+        confirm -> {
+          if (!confirm.equals(Optional.of(name.value()))) {
+            throw new Refusal(
+                ErrorCode.INVALID,
+                "deleting '"
+                    + name
+                    + "' destroys its whole history: repeat with confirm="
+                    + name
+                    + " to go on");
+          }
+          return answerDone(() -> site.deleteVolume(name));
+        });
+  }
+
+  private Route point(VolumeName name) {
+    return parameterOptional(
+        "at",
+        text -> {
+          At at = At.parse(text.orElse("latest"));
+          return answer(
+              () ->
+                  points
+                      .locate(name, at)
+                      .thenApply(
+                          located -> {
+                            JsonNode json =
+                                Json.object()
+                                    .put("volume", name.value())
+                                    .put("sizeBytes", located.sizeBytes())
+                                    .set("at", Views.point(located.point()));
+                            return json;
+                          }));
+        });
+  }
+
+  private Route timeline(VolumeName name) {
+    return parameterMap(
+        parameters -> {
+          Optional<MicroTime> from = time(parameters.get("from"), "from");
+          Optional<MicroTime> to = time(parameters.get("to"), "to");
+          int buckets = buckets(parameters.get("buckets"));
+          return answer(() -> timeline(name, from, to, buckets));
+        });
+  }
+
+  private CompletionStage<? extends JsonNode> timeline(
+      VolumeName name, Optional<MicroTime> from, Optional<MicroTime> to, int buckets) {
+    return site.history(name)
+        .thenCompose(history -> new Timeline(name, history, points).between(from, to, buckets));
+  }
+
+  private static int buckets(String text) {
+    if (text == null) {
+      return Timeline.BUCKETS_DEFAULT;
+    }
+    try {
+      int buckets = Integer.parseInt(text);
+      if (buckets >= 1 && buckets <= Timeline.BUCKETS_MAX) {
+        return buckets;
+      }
+    } catch (NumberFormatException e) {
+      throw wrongBuckets(text, e);
+    }
+    throw wrongBuckets(text, null);
+  }
+
+  private static Refusal wrongBuckets(String text, Exception cause) {
+    return new Refusal(
+        ErrorCode.INVALID,
+        "buckets="
+            + Refusal.printable(text)
+            + " must be a whole number from 1 to "
+            + Timeline.BUCKETS_MAX,
+        cause);
+  }
+
+  private static Optional<MicroTime> time(String text, String parameter) {
+    if (text == null) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(MicroTime.parse(text));
+    } catch (DateTimeException e) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          parameter
+              + "="
+              + Refusal.printable(text)
+              + " is no time: use ISO-8601 such as 2026-01-31T12:00:00.000001Z",
+          e);
+    }
+  }
+}

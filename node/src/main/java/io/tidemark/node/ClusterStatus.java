@@ -1,0 +1,79 @@
+package io.tidemark.node;
+
+import akka.actor.typed.ActorSystem;
+import akka.cluster.ClusterEvent;
+import akka.cluster.MemberStatus;
+import akka.cluster.typed.Cluster;
+import com.datastax.oss.driver.api.core.CqlSession;
+import com.datastax.oss.driver.api.core.cql.SimpleStatement;
+import io.tidemark.http.NodeStatus;
+import io.tidemark.position.MicroTime;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletionStage;
+
+/** The node as its admin interface tells of it: the cluster's members, and whether it can serve. */
+final class ClusterStatus implements NodeStatus {
+  private static final Duration PROBE_TIMEOUT = Duration.ofSeconds(3);
+  private static final SimpleStatement PROBE =
+      SimpleStatement.newInstance("SELECT key FROM system.local").setTimeout(PROBE_TIMEOUT);
+
+  private final ActorSystem<?> system;
+  private final CqlSession session;
+  private final String site;
+  private final MicroTime started;
+  private final Map<String, String> addresses;
+
+  ClusterStatus(
+      ActorSystem<?> system,
+      CqlSession session,
+      String site,
+      MicroTime started,
+      Map<String, String> addresses) {
+    this.system = system;
+    this.session = session;
+    this.site = site;
+    this.started = started;
+    this.addresses = addresses;
+  }
+
+  @Override
+  public Overview overview() {
+    ClusterEvent.CurrentClusterState state = Cluster.get(system).state();
+    List<NodeStatus.Member> members = new ArrayList<>();
+    for (akka.cluster.Member member : state.getMembers()) {
+      members.add(
+          new NodeStatus.Member(
+              member.address().toString(),
+              member.status().toString(),
+              member.dataCenter(),
+              !state.getUnreachable().contains(member)));
+    }
+    return new Overview(site, version(), started, addresses, members);
+  }
+
+  private static String version() {
+    String version = ClusterStatus.class.getPackage().getImplementationVersion();
+    return version == null ? "not packaged" : version;
+  }
+
+  @Override
+  public CompletionStage<List<String>> notReady() {
+    MemberStatus status = Cluster.get(system).selfMember().status();
+    return session
+        .executeAsync(PROBE)
+        .handle(
+            (rows, failure) -> {
+              List<String> reasons = new ArrayList<>();
+              if (failure != null) {
+                reasons.add("Cassandra does not answer (" + failure.getMessage() + ")");
+              }
+              if (!status.equals(MemberStatus.up()) && !status.equals(MemberStatus.weaklyUp())) {
+                reasons.add("this node is " + status + " in its cluster, not Up");
+              }
+              return reasons;
+            });
+  }
+}

@@ -1,0 +1,336 @@
+package io.tidemark.node;
+
+import akka.management.javadsl.AkkaManagement;
+import com.datastax.oss.driver.api.core.CqlSession;
+import com.typesafe.config.Config;
+import com.typesafe.config.ConfigFactory;
+import io.tidemark.cassandra.CassandraIndexStore;
+import io.tidemark.cassandra.CassandraSegmentStore;
+import io.tidemark.cassandra.CassandraSessions;
+import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.EmbeddedCassandra;
+import io.tidemark.cassandra.Schema;
+import io.tidemark.config.Endpoint;
+import io.tidemark.config.NodeSettings;
+import io.tidemark.export.ExportJobs;
+import io.tidemark.http.AdminRoutes;
+import io.tidemark.http.AdminServer;
+import io.tidemark.http.AdminServices;
+import io.tidemark.image.SitePoints;
+import io.tidemark.imageserver.ImageServer;
+import io.tidemark.imageserver.SiteImages;
+import io.tidemark.index.StoredIndexReader;
+import io.tidemark.index.StoredIndexWriter;
+import io.tidemark.job.JobRegistry;
+import io.tidemark.nbd.NbdListenAddress;
+import io.tidemark.nbd.NbdServer;
+import io.tidemark.nbd.NbdServerSettings;
+import io.tidemark.point.StoredPoints;
+import io.tidemark.position.MicroClock;
+import io.tidemark.position.MicroTime;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.site.SiteParts;
+import io.tidemark.site.SiteSystem;
+import io.tidemark.taplink.LinkSettings;
+import io.tidemark.taplink.TapLinkServer;
+import io.tidemark.verify.Verifications;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Everything that a node runs, started in order and stopped in the opposite one. */
+final class NodeProcess implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(NodeProcess.class);
+  private static final Duration JOIN_LIMIT = Duration.ofSeconds(60);
+  private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
+  private static final int INDEX_THREADS = 2;
+  private static final long INDEX_CACHE_BYTES = 64L << 20;
+
+  /** Stops one thing. */
+  @FunctionalInterface
+  private interface Stop {
+    void run() throws Exception;
+  }
+
+  private record Stopping(String what, Stop stop) {}
+
+  private final NodeSettings settings;
+  private final MicroClock clock = MicroClock.system();
+  private final Deque<Stopping> started = new ArrayDeque<>();
+  private final Map<String, String> addresses =
+      Collections.synchronizedMap(new LinkedHashMap<>());
+  private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
+
+  private NodeProcess(NodeSettings settings) {
+    this.settings = settings;
+  }
+
+  /**
+   * Starts a node; blocks until it serves.
+   *
+   * @throws Refusal when it cannot, with everything stopped again (P1)
+   */
+  static NodeProcess start(NodeSettings settings) throws Exception {
+    NodeProcess node = new NodeProcess(settings);
+    try {
+      node.startAll();
+      return node;
+    } catch (Exception e) {
+      node.close();
+      throw e;
+    }
+  }
+
+  private void startAll() throws Exception {
+    MicroTime begun = new MicroTime(clock.micros());
+    CassandraSettings cassandra = cassandra(CassandraSettings.of(settings.config()));
+    CqlSession session = CassandraSessions.open(cassandra);
+    started("Cassandra session", session::close);
+    Schema.create(session, cassandra);
+    CassandraSegmentStore segments =
+        new CassandraSegmentStore(session, cassandra, Runtime.getRuntime().availableProcessors());
+    started("segment store", segments::close);
+    CassandraIndexStore index = new CassandraIndexStore(session, cassandra);
+    StoredPoints points =
+        new StoredPoints(
+            new StoredIndexReader(index, INDEX_CACHE_BYTES),
+            segments,
+            clock,
+            cassandra.chunkCacheBytes(),
+            cassandra.readsInFlight());
+    SiteSystem site =
+        SiteSystem.start(
+            akkaOverrides().withFallback(settings.config()),
+            new SiteParts(
+                segments,
+                new StoredIndexWriter(index, pool("index", INDEX_THREADS)),
+                index,
+                points,
+                clock,
+                Optional.of(() -> CassandraSessions.openAsync(cassandra))));
+    started("actor system", () -> site.stop().toCompletableFuture().join());
+    await(site.up(), JOIN_LIMIT, "the node did not become a member of its cluster");
+    site.system().getWhenTerminated().thenRun(this::actorSystemEnded);
+    startManagement(site);
+    startTapLink(site);
+    startServices(site, session, points, begun);
+  }
+
+  private CassandraSettings cassandra(CassandraSettings cassandra) {
+    if (!cassandra.embedded()) {
+      addresses.put("cassandra", String.join(", ", cassandra.contactPoints()));
+      return cassandra;
+    }
+    EmbeddedCassandra child = EmbeddedCassandra.start(cassandra.server(), settings.data());
+    started("Cassandra", child::close);
+    child.givenUp().thenAccept(ended::complete);
+    addresses.put("cassandra", text(child.contactPoint()));
+    return cassandra.withContactPoint(child.contactPoint());
+  }
+
+  /** The order in which a node stops is ours, so Akka must not stop on its own at a signal. */
+  private Config akkaOverrides() {
+    StringBuilder text =
+        new StringBuilder("tidemark.akka.coordinated-shutdown.run-by-jvm-shutdown-hook = off\n");
+    settings
+        .management()
+        .ifPresent(
+            endpoint ->
+                text.append(
+                    """
+                    tidemark.akka.management.http {
+                      hostname = "%1$s"
+                      bind-hostname = "%1$s"
+                      port = %2$d
+                      bind-port = %2$d
+                    }
+                    """
+                        .formatted(endpoint.host(), endpoint.port())));
+    return ConfigFactory.parseString(text.toString());
+  }
+
+  private void startManagement(SiteSystem site) throws Exception {
+    if (settings.management().isEmpty()) {
+      return;
+    }
+    AkkaManagement management = AkkaManagement.get(site.system());
+    await(
+        management.start(),
+        STEP_LIMIT,
+        "the management address " + settings.management().get() + " cannot be used");
+    started("management", () -> management.stop().toCompletableFuture().join());
+    addresses.put("management", settings.management().get().toString());
+  }
+
+  private void startTapLink(SiteSystem site) throws Exception {
+    Endpoint wanted = settings.tapLink();
+    TapLinkServer link =
+        await(
+            TapLinkServer.bind(
+                site.system(),
+                wanted.host(),
+                wanted.port(),
+                site.journal(),
+                LinkSettings.defaults()),
+            STEP_LIMIT,
+            "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
+    started("tap link", () -> link.close().toCompletableFuture().join());
+    addresses.put("tap-link", text(link.address()));
+    addresses.put(
+        "artery", akka.cluster.typed.Cluster.get(site.system()).selfMember().address().toString());
+  }
+
+  private void startServices(
+      SiteSystem site, CqlSession session, StoredPoints points, MicroTime begun)
+      throws Exception {
+    SitePoints volumePoints = new SitePoints(site.site(), points, site.histories()::of);
+    ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
+    started("image server", server::close);
+    NbdServer nbd =
+        NbdServer.start(
+            new NbdListenAddress.Tcp(settings.images().host(), settings.images().port()),
+            server.exports(),
+            NbdServerSettings.defaults());
+    started("images' NBD server", nbd::close);
+    NbdListenAddress listening = nbd.addresses().get(0);
+    addresses.put("images", listening.toString());
+    SiteImages images =
+        SiteImages.start(
+            site.system(),
+            NodeIdentity.of(settings.data()),
+            server,
+            volumePoints,
+            listening::uri,
+            name -> 0,
+            clock);
+    started("images", images::stop);
+    await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
+    JobRegistry jobs = new JobRegistry(clock);
+    started("jobs", jobs::close);
+    ExportJobs exports =
+        new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
+    started("exports", exports::close);
+    ClusterStatus status =
+        new ClusterStatus(
+            site.system(),
+            session,
+            settings.config().getString("tidemark.site.name"),
+            begun,
+            addresses);
+    AdminServices services =
+        new AdminServices(
+            site.site(),
+            volumePoints,
+            images,
+            jobs,
+            exports,
+            verifications(),
+            status,
+            clock);
+    InetSocketAddress admin =
+        await(
+            AdminServer.bind(
+                site.system(),
+                new AdminRoutes(services),
+                settings.http().host(),
+                settings.http().port()),
+            STEP_LIMIT,
+            "the admin address " + settings.http() + " cannot be used");
+    addresses.put("http", "http://" + text(admin));
+  }
+
+  private static Verifications verifications() {
+    return volume ->
+        CompletableFuture.failedStage(
+            new Refusal(ErrorCode.FAILED, "this build cannot verify volumes"));
+  }
+
+  private static String text(InetSocketAddress address) {
+    return new Endpoint(address.getAddress().getHostAddress(), address.getPort()).toString();
+  }
+
+  private static ExecutorService pool(String name, int threads) {
+    AtomicInteger number = new AtomicInteger();
+    return Executors.newFixedThreadPool(
+        threads,
+        work -> {
+          Thread thread = new Thread(work, name + "-" + number.incrementAndGet());
+          thread.setDaemon(true);
+          return thread;
+        });
+  }
+
+  private static <T> T await(CompletionStage<T> stage, Duration limit, String otherwise)
+      throws InterruptedException {
+    try {
+      return stage.toCompletableFuture().get(limit.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException e) {
+      Throwable cause = e.getCause();
+      while (cause instanceof CompletionException && cause.getCause() != null) {
+        cause = cause.getCause();
+      }
+      if (cause instanceof Refusal refusal) {
+        throw refusal;
+      }
+      throw new Refusal(ErrorCode.FAILED, otherwise + ": " + cause.getMessage(), cause);
+    } catch (TimeoutException e) {
+      throw new Refusal(
+          ErrorCode.FAILED, otherwise + " within " + limit.toSeconds() + " seconds", e);
+    }
+  }
+
+  private void started(String what, Stop stop) {
+    LOG.info("started: {}", what);
+    started.push(new Stopping(what, stop));
+  }
+
+  private void actorSystemEnded() {
+    ended.complete(
+        new Refusal(
+            ErrorCode.FAILED,
+            "its actor system ended, most likely because it lost its cluster; the log in "
+                + settings.data().resolve("log")
+                + " has the reason"));
+  }
+
+  /** What listens where, by purpose. */
+  Map<String, String> addresses() {
+    return Map.copyOf(addresses);
+  }
+
+  /** Completes when the node cannot go on. */
+  CompletionStage<Refusal> ended() {
+    return ended;
+  }
+
+  /** Stops everything in the opposite order; what fails to stop is logged and passed over. */
+  @Override
+  public synchronized void close() {
+    while (!started.isEmpty()) {
+      Stopping next = started.pop();
+      try {
+        next.stop().run();
+        LOG.info("stopped: {}", next.what());
+      } catch (Exception e) {
+        LOG.warn("did not stop in order: {}", next.what(), e);
+      }
+    }
+  }
+}

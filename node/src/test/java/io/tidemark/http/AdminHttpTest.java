@@ -1,0 +1,491 @@
+package io.tidemark.http;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import akka.actor.typed.ActorSystem;
+import akka.actor.typed.javadsl.Behaviors;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import com.typesafe.config.ConfigFactory;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The admin interface over a real socket, in front of a site in memory. */
+class AdminHttpTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final HttpClient HTTP =
+      HttpClient.newBuilder()
+          .version(HttpClient.Version.HTTP_1_1)
+          .connectTimeout(Duration.ofSeconds(5))
+          .build();
+  private static ActorSystem<Void> system;
+  private static FakeServices site;
+  private static InetSocketAddress address;
+  private static String base;
+
+  @BeforeAll
+  static void start() throws Exception {
+    system =
+        ActorSystem.create(
+            Behaviors.empty(),
+            "http-test",
+            ConfigFactory.parseString("akka.actor.provider = local, akka.loglevel = OFF")
+                .withFallback(ConfigFactory.load()));
+    site = new FakeServices();
+    address =
+        AdminServer.bind(system, new AdminRoutes(site.services()), "127.0.0.1", 0)
+            .toCompletableFuture()
+            .get(20, TimeUnit.SECONDS);
+    base = "http://127.0.0.1:" + address.getPort();
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    system.terminate();
+    system.getWhenTerminated().toCompletableFuture().get(20, TimeUnit.SECONDS);
+  }
+
+  @BeforeEach
+  void createVolume() throws Exception {
+    assertEquals(
+        201, send("POST", "/api/v1/volumes", "{\"name\":\"db\",\"sizeBytes\":4096}").statusCode());
+  }
+
+  private static HttpResponse<String> send(String method, String path, String body)
+      throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(URI.create(base + path))
+            .timeout(Duration.ofSeconds(20))
+            .method(
+                method,
+                body == null
+                    ? HttpRequest.BodyPublishers.noBody()
+                    : HttpRequest.BodyPublishers.ofString(body));
+    if (body != null) {
+      request.header("Content-Type", "application/json");
+    }
+    return HTTP.send(request.build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  private static JsonNode get(String path) throws Exception {
+    HttpResponse<String> response = send("GET", path, null);
+    assertEquals(200, response.statusCode(), response.body());
+    return JSON.readTree(response.body());
+  }
+
+  private static void assertProblem(int status, String code, HttpResponse<String> response)
+      throws IOException {
+    assertEquals(status, response.statusCode(), response.body());
+    assertEquals(
+        "application/problem+json", response.headers().firstValue("Content-Type").orElse(""));
+    JsonNode problem = JSON.readTree(response.body());
+    assertEquals(code, problem.path("code").asText());
+    assertEquals(status, problem.path("status").asInt());
+    assertFalse(problem.path("detail").asText().isEmpty());
+    assertFalse(problem.path("title").asText().isEmpty());
+    assertFalse(problem.path("type").asText().isEmpty());
+  }
+
+  /** Every field that programs rely on is there, with its value. */
+  @Test
+  void shouldShowAVolumeWithEveryField() throws Exception {
+    JsonNode volume = get("/api/v1/volumes/db");
+    assertEquals("db", volume.path("name").asText());
+    assertEquals(4096, volume.path("sizeBytes").asLong());
+    assertEquals("here", volume.path("site").asText());
+    assertEquals("Protected", volume.path("state").asText());
+    assertEquals("Primary", volume.path("role").asText());
+    assertEquals(1, volume.path("epoch").asLong());
+    assertEquals("main", volume.path("branch").asText());
+    assertEquals(100, volume.at("/head/seq").asLong());
+    assertEquals("2026-01-31T12:01:40Z", volume.at("/head/time").asText());
+    assertEquals(0, volume.at("/horizon/seq").asLong());
+    assertEquals(4000, volume.at("/journal/rawBytes").asLong());
+    assertEquals(1000, volume.at("/journal/storedBytes").asLong());
+    assertEquals(0.5, volume.at("/rpo/seconds").asDouble());
+    assertEquals(8192, volume.at("/rpo/bytes").asLong());
+    assertEquals(2, volume.at("/rpo/writes").asLong());
+    assertTrue(volume.at("/tap/connected").asBoolean());
+    assertEquals("host:/run/x.sock", volume.at("/tap/address").asText());
+    assertEquals("continuous", volume.at("/tap/mode").asText());
+    assertEquals(11, volume.at("/dark/0/fromSeq").asLong());
+    assertEquals(20, volume.at("/dark/0/toSeq").asLong());
+    assertEquals("2026-01-31T12:00:10Z", volume.at("/dark/0/fromTime").asText());
+    assertEquals("2026-01-31T12:00:21Z", volume.at("/dark/0/toTime").asText());
+    assertEquals("spill file full", volume.at("/dark/0/reason").asText());
+    assertEquals(1, get("/api/v1/volumes").size());
+  }
+
+  /** Create, repeat, delete with and without confirmation. */
+  @Test
+  void shouldCreateAndDeleteVolumes() throws Exception {
+    String body = "{\"name\":\"x1\",\"sizeBytes\":512,\"synchronous\":true}";
+    HttpResponse<String> created = send("POST", "/api/v1/volumes", body);
+    assertEquals(201, created.statusCode());
+    assertTrue(JSON.readTree(created.body()).path("synchronous").asBoolean());
+    assertEquals(201, send("POST", "/api/v1/volumes", body).statusCode());
+    assertProblem(
+        409,
+        "ALREADY_EXISTS",
+        send("POST", "/api/v1/volumes", "{\"name\":\"x1\",\"sizeBytes\":1024}"));
+    assertProblem(400, "INVALID", send("DELETE", "/api/v1/volumes/x1", null));
+    assertProblem(400, "INVALID", send("DELETE", "/api/v1/volumes/x1?confirm=x2", null));
+    assertEquals(204, send("DELETE", "/api/v1/volumes/x1?confirm=x1", null).statusCode());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/x1", null));
+  }
+
+  /** What is wrong with a body is said, with the code of wrong requests. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "{",
+        "[]",
+        "null",
+        "{} {}",
+        "{\"name\":\"db\"}",
+        "{\"name\":7,\"sizeBytes\":512}",
+        "{\"name\":\"a\",\"name\":\"b\",\"sizeBytes\":512}",
+        "{\"name\":\"a b\",\"sizeBytes\":512}",
+        "{\"name\":\"../x\",\"sizeBytes\":512}",
+        "{\"name\":\"x\",\"sizeBytes\":0}",
+        "{\"name\":\"x\",\"sizeBytes\":-512}",
+        "{\"name\":\"x\",\"sizeBytes\":513}",
+        "{\"name\":\"x\",\"sizeBytes\":5.12e2}",
+        "{\"name\":\"x\",\"sizeBytes\":99999999999999999999}",
+        "{\"name\":\"x\",\"sizeBytes\":\"512\"}",
+        "{\"name\":\"x\",\"sizeBytes\":512,\"synchronous\":\"yes\"}",
+        "{\"name\":\"x\",\"size\":512}",
+        "{\"name\":\"\\u0000\",\"sizeBytes\":512}",
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+      })
+  void shouldRefuseAWrongBody(String body) throws Exception {
+    assertProblem(400, "INVALID", send("POST", "/api/v1/volumes", body));
+  }
+
+  /** Limits have a code of their own. */
+  @Test
+  void shouldRefuseWhatIsTooLarge() throws Exception {
+    assertProblem(
+        413, "LIMIT", send("POST", "/api/v1/volumes", "{\"name\":\"" + "x".repeat(70_000) + "\"}"));
+    assertProblem(
+        413,
+        "LIMIT",
+        send("POST", "/api/v1/volumes", "{\"name\":\"x\",\"sizeBytes\":" + (1L << 60) + "}"));
+  }
+
+  /** A journal that is silent is not a failure of the node, and a failure tells no secrets. */
+  @Test
+  void shouldTellSilenceFromFailure() throws Exception {
+    assertProblem(
+        503,
+        "NOT_ACKNOWLEDGED",
+        send("POST", "/api/v1/volumes", "{\"name\":\"silent\",\"sizeBytes\":512}"));
+    HttpResponse<String> broken =
+        send("POST", "/api/v1/volumes", "{\"name\":\"broken\",\"sizeBytes\":512}");
+    assertProblem(500, "FAILED", broken);
+    assertFalse(broken.body().contains("secret"));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "seq:5, 200,",
+    "latest, 200,",
+    "time:2026-01-31T12:00:05.5Z, 200,",
+    "seq:15, 409, DARK_INTERVAL",
+    "seq:101, 409, BEYOND_HEAD",
+    "time:2026-01-31T11:00:00Z, 409, BEYOND_HORIZON",
+    "tag:none, 404, NOT_FOUND",
+    "seq:-1, 400, INVALID",
+    "noon, 400, INVALID",
+    "time:noon, 400, INVALID",
+  })
+  void shouldResolvePoints(String at, int status, String code) throws Exception {
+    HttpResponse<String> response =
+        send(
+            "GET",
+            "/api/v1/volumes/db/points?at="
+                + java.net.URLEncoder.encode(at, StandardCharsets.UTF_8),
+            null);
+    if (code == null) {
+      assertEquals(status, response.statusCode(), response.body());
+      assertEquals("main", JSON.readTree(response.body()).at("/at/branch").asText());
+    } else {
+      assertProblem(status, code, response);
+    }
+  }
+
+  /** The buckets of a timeline tile its span and add up to its writes. */
+  @Test
+  void shouldDrawATimeline() throws Exception {
+    JsonNode timeline = get("/api/v1/volumes/db/timeline?buckets=10");
+    JsonNode buckets = timeline.path("buckets");
+    assertEquals(10, buckets.size());
+    long writes = 0;
+    for (int i = 0; i < buckets.size(); i++) {
+      writes += buckets.get(i).path("writes").asLong();
+      if (i > 0) {
+        assertEquals(buckets.get(i - 1).path("to"), buckets.get(i).path("from"));
+        assertEquals(buckets.get(i - 1).path("lastSeq"), buckets.get(i).path("afterSeq"));
+      }
+    }
+    assertEquals(100, writes);
+    assertTrue(buckets.get(1).path("dark").asBoolean());
+    assertFalse(buckets.get(5).path("dark").asBoolean());
+    JsonNode part =
+        get(
+            "/api/v1/volumes/db/timeline?from=2026-01-31T12:00:50Z&to=2026-01-31T12:01:00Z"
+                + "&buckets=2");
+    assertEquals(49, part.at("/buckets/0/afterSeq").asLong());
+    assertEquals(54, part.at("/buckets/0/lastSeq").asLong());
+    assertEquals(59, part.at("/buckets/1/lastSeq").asLong());
+    for (String wrong :
+        new String[] {
+          "buckets=0", "buckets=1000", "buckets=x", "from=noon", "to=2026-01-01T00:00:00Z"
+        }) {
+      assertProblem(400, "INVALID", send("GET", "/api/v1/volumes/db/timeline?" + wrong, null));
+    }
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/none/timeline", null));
+  }
+
+  /** Open, list, show, close. */
+  @Test
+  void shouldServeImages() throws Exception {
+    String body = "{\"volume\":\"db\",\"at\":\"seq:5\",\"writable\":true,\"name\":\"used\"}";
+    HttpResponse<String> opened = send("POST", "/api/v1/images", body);
+    assertEquals(201, opened.statusCode(), opened.body());
+    JsonNode image = JSON.readTree(opened.body());
+    assertEquals("nbd://127.0.0.1:10809/used", image.path("uri").asText());
+    assertEquals(5, image.at("/at/seq").asLong());
+    assertEquals("main", image.at("/at/branch").asText());
+    assertEquals(7, image.path("openMillis").asLong());
+    assertTrue(image.path("writable").asBoolean());
+    assertProblem(409, "ALREADY_EXISTS", send("POST", "/api/v1/images", body));
+    assertEquals("used", get("/api/v1/images/used").path("name").asText());
+    assertEquals(1, get("/api/v1/images").size());
+    assertProblem(409, "BUSY", send("DELETE", "/api/v1/images/used", null));
+    assertProblem(400, "INVALID", send("DELETE", "/api/v1/images/used?force=maybe", null));
+    assertEquals(204, send("DELETE", "/api/v1/images/used?force=true", null).statusCode());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/images/used", null));
+    assertProblem(
+        409,
+        "DARK_INTERVAL",
+        send("POST", "/api/v1/images", "{\"volume\":\"db\",\"at\":\"seq:12\"}"));
+  }
+
+  /** Long work is a job that can be looked at and cancelled. */
+  @Test
+  void shouldRunJobs() throws Exception {
+    HttpResponse<String> export =
+        send(
+            "POST",
+            "/api/v1/exports",
+            "{\"volume\":\"db\",\"at\":\"latest\",\"format\":\"raw\",\"path\":\"/x/y\"}");
+    assertEquals(202, export.statusCode(), export.body());
+    JsonNode job = JSON.readTree(export.body());
+    assertEquals("running", job.path("state").asText());
+    assertEquals(256, job.at("/bytes/done").asLong());
+    assertEquals(3, job.path("etaSeconds").asLong());
+    assertEquals(202, send("POST", "/api/v1/volumes/db/verify", null).statusCode());
+    assertEquals(2, get("/api/v1/jobs").size());
+    HttpResponse<String> cancelled = send("DELETE", "/api/v1/jobs/export-1", null);
+    assertEquals("cancelled", JSON.readTree(cancelled.body()).path("state").asText());
+    assertEquals("cancelled", get("/api/v1/jobs/export-1").path("state").asText());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/jobs/none", null));
+    assertProblem(404, "NOT_FOUND", send("DELETE", "/api/v1/jobs/none", null));
+    assertProblem(
+        400,
+        "INVALID",
+        send(
+            "POST",
+            "/api/v1/exports",
+            "{\"volume\":\"db\",\"at\":\"latest\",\"format\":\"tar\",\"path\":\"/x\"}"));
+    assertProblem(404, "NOT_FOUND", send("POST", "/api/v1/volumes/none/verify", null));
+  }
+
+  /** What is no path, no method, no body of ours is a problem document, too (H1). */
+  @Test
+  void shouldAnswerEveryMistakeWithAProblem() throws Exception {
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/nothing", null));
+    assertProblem(404, "NOT_FOUND", send("GET", "/nothing", null));
+    HttpResponse<String> wrong = send("PUT", "/api/v1/volumes", "{}");
+    assertProblem(405, "INVALID", wrong);
+    assertEquals("GET, POST", wrong.headers().firstValue("Allow").orElse(""));
+    assertProblem(405, "INVALID", send("POST", "/api/v1/site", "{}"));
+    assertProblem(400, "INVALID", send("GET", "/api/v1/volumes/%20", null));
+    HttpRequest text =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/volumes"))
+            .header("Content-Type", "text/plain")
+            .POST(HttpRequest.BodyPublishers.ofString("{\"name\":\"x\",\"sizeBytes\":512}"))
+            .build();
+    assertProblem(400, "INVALID", HTTP.send(text, HttpResponse.BodyHandlers.ofString()));
+  }
+
+  /** Pages of other origins can change nothing (H3). */
+  @Test
+  void shouldRefuseOtherOrigins() throws Exception {
+    HttpRequest foreign =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/volumes/db?confirm=db"))
+            .header("Origin", "https://evil.example")
+            .DELETE()
+            .build();
+    assertProblem(403, "FORBIDDEN", HTTP.send(foreign, HttpResponse.BodyHandlers.ofString()));
+    HttpRequest own =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/volumes/db"))
+            .header("Origin", base)
+            .build();
+    assertEquals(200, HTTP.send(own, HttpResponse.BodyHandlers.ofString()).statusCode());
+    String rebound =
+        exchange("GET /api/v1/site HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    assertTrue(rebound.startsWith("HTTP/1.1 403"), rebound);
+    assertTrue(rebound.contains("FORBIDDEN"), rebound);
+  }
+
+  /** Garbage, cut-off and oversized requests: the server answers or hangs up, and lives on. */
+  @Test
+  void shouldSurviveHostileBytes() throws Exception {
+    long seed = Long.getLong("tidemark.seed", System.nanoTime());
+    System.out.println("seed " + seed + " (-Dtidemark.seed)");
+    Random random = new Random(seed);
+    String valid =
+        "POST /api/v1/volumes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            + "Content-Length: 5\r\nConnection: close\r\n\r\n{\"a\":";
+    for (int round = 0; round < 60; round++) {
+      byte[] bytes = valid.getBytes(StandardCharsets.ISO_8859_1);
+      int changes = 1 + random.nextInt(8);
+      for (int i = 0; i < changes; i++) {
+        bytes[random.nextInt(bytes.length)] = (byte) random.nextInt(256);
+      }
+      exchange(new String(bytes, 0, random.nextInt(bytes.length + 1), StandardCharsets.ISO_8859_1));
+    }
+    exchange("GET /" + "x".repeat(200_000) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    exchange("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + "y".repeat(200_000) + "\r\n\r\n");
+    assertEquals("here", get("/api/v1/site").path("name").asText());
+  }
+
+  /** Sends bytes, closes the sending side, reads to the end. */
+  private static String exchange(String request) throws IOException {
+    try (Socket socket = new Socket()) {
+      socket.connect(address, 5_000);
+      socket.setSoTimeout(10_000);
+      ByteArrayOutputStream answer = new ByteArrayOutputStream();
+      try {
+        socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
+        socket.shutdownOutput();
+        InputStream in = socket.getInputStream();
+        in.transferTo(answer);
+      } catch (IOException e) {
+        answer.writeBytes(("hung up: " + e).getBytes(StandardCharsets.UTF_8));
+      }
+      return answer.toString(StandardCharsets.UTF_8);
+    }
+  }
+
+  /** Events arrive one by one on an open stream. */
+  @Test
+  void shouldStreamEvents() throws Exception {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/events"))
+            .header("Accept", "text/event-stream")
+            .build();
+    HttpResponse<Stream<String>> response = HTTP.send(request, HttpResponse.BodyHandlers.ofLines());
+    try (Stream<String> lines = response.body()) {
+      String data = lines.filter(line -> line.startsWith("data:")).findFirst().orElseThrow();
+      JsonNode event = JSON.readTree(data.substring("data:".length()));
+      assertEquals("tap-attached", event.path("type").asText());
+      assertEquals("db", event.path("volume").asText());
+      assertEquals("2026-01-31T12:00:00Z", event.path("time").asText());
+    }
+  }
+
+  @Test
+  void shouldReportHealth() throws Exception {
+    assertTrue(get("/health/live").path("live").asBoolean());
+    assertTrue(get("/health/ready").path("ready").asBoolean());
+    site.notReady = java.util.List.of("the journal does not answer");
+    try {
+      assertProblem(503, "NOT_ACKNOWLEDGED", send("GET", "/health/ready", null));
+    } finally {
+      site.notReady = java.util.List.of();
+    }
+  }
+
+  @Test
+  void shouldExposeMetrics() throws Exception {
+    HttpResponse<String> response = send("GET", "/metrics", null);
+    assertEquals(200, response.statusCode());
+    assertTrue(
+        response.headers().firstValue("Content-Type").orElse("").startsWith("text/plain"),
+        response.headers().toString());
+    assertTrue(response.body().contains("tidemark_volume_head_seq{volume=\"db\"} 100.0"));
+    assertTrue(response.body().contains("tidemark_volume_rpo_seconds{volume=\"db\"} 0.5"));
+    assertTrue(response.body().contains("jvm_memory_used_bytes"));
+    assertTrue(response.body().contains("tidemark_http_responses_total"));
+  }
+
+  /** The console needs nothing but itself. */
+  @Test
+  void shouldServeTheConsole() throws Exception {
+    HttpResponse<String> page = send("GET", "/", null);
+    assertEquals(200, page.statusCode());
+    assertTrue(page.headers().firstValue("Content-Type").orElse("").startsWith("text/html"));
+    assertFalse(page.body().matches("(?s).*(src|href)=\"(https?:)?//.*"));
+  }
+
+  /** Each documented path and method is answered by the node, and not with 404 for the path. */
+  @Test
+  void shouldAnswerEveryDocumentedPath() throws Exception {
+    JsonNode document =
+        new ObjectMapper(new YAMLFactory()).readTree(send("GET", "/openapi.yaml", null).body());
+    int operations = 0;
+    Iterator<Map.Entry<String, JsonNode>> paths = document.path("paths").fields();
+    while (paths.hasNext()) {
+      Map.Entry<String, JsonNode> path = paths.next();
+      Iterator<String> methods = path.getValue().fieldNames();
+      while (methods.hasNext()) {
+        String method = methods.next();
+        if (method.equals("parameters") || path.getKey().equals("/api/v1/events")) {
+          continue;
+        }
+        operations++;
+        String concrete = path.getKey().replace("{name}", "db").replace("{id}", "none");
+        HttpResponse<String> response =
+            send(method.toUpperCase(java.util.Locale.ROOT), concrete, null);
+        assertFalse(
+            response.statusCode() == 405 || response.body().contains("no such path"),
+            method + " " + concrete + ": " + response.body());
+        assertTrue(
+            path.getValue()
+                .path(method)
+                .path("responses")
+                .has(Integer.toString(response.statusCode())),
+            method + " " + concrete + " answers " + response.statusCode() + " undocumented");
+      }
+    }
+    assertTrue(operations >= 20, operations + " operations are documented");
+  }
+}

@@ -1,0 +1,158 @@
+package io.tidemark.cassandra;
+
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/** The command line of the embedded Cassandra: a Java 17 with the openings that it needs. */
+final class CassandraCommand {
+  /** The only Java that this Cassandra runs on with these flags. */
+  static final int JAVA_VERSION = 17;
+
+  static final String MAIN = "io.tidemark.cassandra.runtime.CassandraMain";
+
+  private static final Pattern RELEASE = Pattern.compile("JAVA_VERSION=\"(\\d+)[^\"]*\"");
+  private static final long DIRECT_MEMORY_BYTES_MIN = 512L << 20;
+
+  private static final List<String> OPENS =
+      List.of(
+          "java.base/java.lang",
+          "java.base/java.lang.module",
+          "java.base/java.lang.reflect",
+          "java.base/java.util",
+          "java.base/java.util.concurrent",
+          "java.base/java.util.concurrent.atomic",
+          "java.base/java.nio",
+          "java.base/java.net",
+          "java.base/java.math",
+          "java.base/java.io",
+          "java.base/sun.nio.ch",
+          "java.base/jdk.internal.loader",
+          "java.base/jdk.internal.ref",
+          "java.base/jdk.internal.reflect",
+          "java.base/jdk.internal.math",
+          "java.base/jdk.internal.module",
+          "java.base/jdk.internal.util.jar",
+          "jdk.management/com.sun.management.internal");
+
+  private static final List<String> EXPORTS =
+      List.of(
+          "java.base/jdk.internal.misc",
+          "java.base/jdk.internal.ref",
+          "java.base/sun.nio.ch",
+          "java.base/java.lang.ref",
+          "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+          "java.rmi/sun.rmi.registry",
+          "java.rmi/sun.rmi.server",
+          "java.sql/java.sql",
+          "jdk.unsupported/sun.misc",
+          "jdk.attach/sun.tools.attach");
+
+  private CassandraCommand() {}
+
+  /**
+   * @throws Refusal {@code INVALID} without a Java 17 or without the runtime's jar files
+   */
+  static List<String> of(EmbeddedCassandraSettings settings, Path home, Path log) {
+    Path java = java(settings.javaHome()).resolve("bin").resolve("java");
+    Path lib = settings.libDirectory().toAbsolutePath().normalize();
+    Path jamm = jamm(lib);
+    List<String> command = new ArrayList<>();
+    command.add(java.toString());
+    command.addAll(
+        List.of(
+            "-Xms" + settings.heapBytes(),
+            "-Xmx" + settings.heapBytes(),
+            "-Xss512k",
+            "-XX:+UseG1GC",
+            "-XX:G1HeapRegionSize=16m",
+            "-XX:+PerfDisableSharedMem",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:MaxDirectMemorySize=" + Math.max(settings.heapBytes(), DIRECT_MEMORY_BYTES_MIN),
+            "-Djdk.attach.allowAttachSelf=true",
+            "-javaagent:" + jamm,
+            "-Dio.netty.tryReflectionSetAccessible=true",
+            "-Djava.net.preferIPv4Stack=true",
+            "-Dcassandra.config=" + home.resolve("conf/cassandra.yaml").toUri(),
+            "-Dcassandra.storagedir=" + home,
+            "-Dcassandra-foreground=yes",
+            "-Dcassandra.ring_delay_ms=" + (settings.seeds().isEmpty() ? 0 : 2000),
+            "-Dcassandra.load_ring_state=false",
+            "-Dcassandra.superuser_setup_delay_ms=0",
+            "-Dlogback.configurationFile=cassandra-logback.xml",
+            "-Dtidemark.cassandra.log=" + log));
+    if (settings.seeds().isEmpty()) {
+      command.add("-Dcassandra.skip_wait_for_gossip_to_settle=0");
+    }
+    for (String module : OPENS) {
+      command.add("--add-opens=" + module + "=ALL-UNNAMED");
+    }
+    for (String module : EXPORTS) {
+      command.add("--add-exports=" + module + "=ALL-UNNAMED");
+    }
+    command.addAll(List.of("-cp", lib + "/*", MAIN));
+    return command;
+  }
+
+  private static Path java(Optional<Path> configured) {
+    if (configured.isEmpty()) {
+      require(Runtime.version().feature(), "the Java that runs this node");
+      return Path.of(System.getProperty("java.home"));
+    }
+    Path release = configured.get().resolve("release");
+    try {
+      Matcher matcher = RELEASE.matcher(Files.readString(release));
+      if (!matcher.find()) {
+        throw new Refusal(ErrorCode.INVALID, release + " does not say which Java it is");
+      }
+      require(Integer.parseInt(matcher.group(1)), configured.get().toString());
+    } catch (IOException e) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "java-home %s is no Java: its file 'release' cannot be read".formatted(configured.get()),
+          e);
+    }
+    return configured.get();
+  }
+
+  private static void require(int version, String what) {
+    if (version != JAVA_VERSION) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "the embedded Cassandra needs Java %d, but %s is Java %d; set"
+                  .formatted(JAVA_VERSION, what, version)
+              + " tidemark.cassandra.embedded-server.java-home to a Java "
+              + JAVA_VERSION);
+    }
+  }
+
+  private static Path jamm(Path lib) {
+    if (!Files.isDirectory(lib)) {
+      throw notBuilt(lib);
+    }
+    try (Stream<Path> jars = Files.list(lib)) {
+      return jars.filter(jar -> jar.getFileName().toString().matches("jamm-.*\\.jar"))
+          .findFirst()
+          .orElseThrow(() -> notBuilt(lib));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Refusal notBuilt(Path lib) {
+    return new Refusal(
+        ErrorCode.INVALID,
+        lib
+            + " does not hold the Cassandra runtime; build the module cassandra-runtime, or set -D"
+            + EmbeddedCassandraSettings.LIB_PROPERTY);
+  }
+}

@@ -1,0 +1,195 @@
+package io.tidemark.point;
+
+import io.tidemark.extent.ExtentMap;
+import io.tidemark.index.IndexedHistory;
+import io.tidemark.index.SegmentHistory;
+import io.tidemark.index.StoredIndexReader;
+import io.tidemark.index.StoredIndexReader.WritePosition;
+import io.tidemark.position.At;
+import io.tidemark.position.ByteRange;
+import io.tidemark.position.MicroClock;
+import io.tidemark.position.MicroTime;
+import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
+import io.tidemark.segment.SegmentStore;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
+
+/** Recovery points over the extent index and the segment store. Thread-safe. */
+public final class StoredPoints implements Points {
+  private final StoredIndexReader index;
+  private final ChunkReader chunks;
+  private final MicroClock clock;
+
+  /**
+   * @param index shared by all volumes of the node
+   * @param clock tells a time in the future from one between the head and now
+   * @param chunkCacheBytesMax memory for decompressed chunks of all readers together
+   * @param chunksInFlightMax chunks that all readers together ask the segment store for at once
+   */
+  public StoredPoints(
+      StoredIndexReader index,
+      SegmentStore segments,
+      MicroClock clock,
+      long chunkCacheBytesMax,
+      int chunksInFlightMax) {
+    this.index = index;
+    this.chunks = new ChunkReader(segments, chunkCacheBytesMax, chunksInFlightMax);
+    this.clock = clock;
+  }
+
+  @Override
+  public CompletionStage<RecoveryPoint> resolve(HistoryView view, SegmentHistory history, At at) {
+    return refusing(
+        () -> {
+          if (at instanceof At.Latest) {
+            return atSeq(view, history, view.headSeq());
+          }
+          if (at instanceof At.Seq named) {
+            return atSeq(view, history, named.seq().value());
+          }
+          if (at instanceof At.Time named) {
+            return atTime(view, history, named.time().micros());
+          }
+          throw new Refusal(
+              ErrorCode.NOT_FOUND, "the volume has no " + Refusal.printable(at.toString()));
+        });
+  }
+
+  /** Turns a refusal that is thrown into one that the stage fails with. */
+  private static <T> CompletionStage<T> refusing(Supplier<CompletionStage<T>> work) {
+    try {
+      return work.get();
+    } catch (Refusal e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  private CompletionStage<RecoveryPoint> atSeq(HistoryView view, SegmentHistory history, long seq) {
+    Refusals.checkSeq(view, seq);
+    if (seq == view.headSeq()) {
+      return done(point(seq, view.headTimeMicros()));
+    }
+    if (seq == view.horizonSeq()) {
+      return done(point(seq, view.horizonTimeMicros()));
+    }
+    return index
+        .atSeq(indexed(view, history), seq)
+        .thenApply(
+            found -> point(seq, found.seq() == 0 ? view.horizonTimeMicros() : found.timeMicros()));
+  }
+
+  private CompletionStage<RecoveryPoint> atTime(
+      HistoryView view, SegmentHistory history, long micros) {
+    Refusals.checkTime(view, micros, Math.max(clock.micros(), view.headTimeMicros()));
+    if (micros >= view.headTimeMicros()) {
+      return done(leavingDark(view, micros, point(view.headSeq(), view.headTimeMicros())));
+    }
+    return index
+        .atTime(indexed(view, history), micros)
+        .thenApply(found -> leavingDark(view, micros, atLeastHorizon(view, found)));
+  }
+
+  private static RecoveryPoint atLeastHorizon(HistoryView view, WritePosition found) {
+    return found.seq() <= view.horizonSeq()
+        ? point(view.horizonSeq(), view.horizonTimeMicros())
+        : point(found.seq(), found.timeMicros());
+  }
+
+  /** At the very time of the last point before a dark interval, that point is meant. */
+  private static RecoveryPoint leavingDark(HistoryView view, long micros, RecoveryPoint found) {
+    for (DarkInterval dark : view.dark()) {
+      if (micros == dark.fromTimeMicros()
+          && found.seq().value() >= dark.fromSeq()
+          && found.seq().value() <= dark.toSeq()
+          && dark.fromSeq() > view.horizonSeq()) {
+        return point(dark.fromSeq() - 1, micros);
+      }
+    }
+    Refusals.checkSeq(view, found.seq().value());
+    return found;
+  }
+
+  private static RecoveryPoint point(long seq, long micros) {
+    return new RecoveryPoint(new WriteSeq(seq), new MicroTime(micros), RecoveryPoint.MAIN_BRANCH);
+  }
+
+  @Override
+  public CompletionStage<PointReader> open(
+      HistoryView view, SegmentHistory history, RecoveryPoint point) {
+    return refusing(
+        () -> {
+          Refusals.checkSeq(view, point.seq().value());
+          return index
+              .snapshot(indexed(view, history), point.seq().value())
+              .thenApply(
+                  snapshot -> new StoredPointReader(point, view.sizeBytes(), snapshot, chunks));
+        });
+  }
+
+  /**
+   * How much was written when, from the tree's tables; reads at most {@link
+   * Timeline#EVENTS_READ_MAX} events and the tail.
+   *
+   * @param buckets 1 to {@link Timeline#BUCKETS_MAX} spans of equal length
+   * @return the spans in order; fails with {@code INVALID} for an empty interval or too many spans
+   */
+  public CompletionStage<List<TimelineBucket>> timeline(
+      HistoryView view, SegmentHistory history, MicroTime from, MicroTime to, int buckets) {
+    return refusing(
+        () ->
+            new Timeline(index, indexed(view, history))
+                .buckets(from.micros(), to.micros(), buckets));
+  }
+
+  /**
+   * The ranges inside {@code within} whose content may differ between two points of one volume:
+   * those whose newest write differs. Equal content written again counts as different.
+   *
+   * @return disjoint ranges in offset order, neighbours joined; fails with {@code INVALID} for
+   *     points of different volumes
+   */
+  public CompletionStage<List<ByteRange>> diff(PointReader a, PointReader b, ByteRange within) {
+    return refusing(
+        () -> {
+          if (!(a instanceof StoredPointReader one)
+              || !(b instanceof StoredPointReader two)
+              || !one.snapshot().volume().equals(two.snapshot().volume())) {
+            throw new Refusal(
+                ErrorCode.INVALID, "two points of one volume can be compared, these are not");
+          }
+          StoredPointReader older = one.snapshot().seq() <= two.snapshot().seq() ? one : two;
+          StoredPointReader newer = older == one ? two : one;
+          List<ByteRange> ranges = new ArrayList<>();
+          return ExtentScan.over(
+                  within, older.snapshot().seq(), newer.snapshot(), map -> join(ranges, map))
+              .thenApply(scanned -> ranges);
+        });
+  }
+
+  private static void join(List<ByteRange> ranges, ExtentMap map) {
+    for (int i = 0; i < map.size(); i++) {
+      int last = ranges.size() - 1;
+      long length = map.end(i) - map.offset(i);
+      if (last >= 0 && ranges.get(last).end() == map.offset(i)) {
+        ByteRange before = ranges.get(last);
+        ranges.set(last, new ByteRange(before.offset(), before.length() + length));
+      } else {
+        ranges.add(new ByteRange(map.offset(i), length));
+      }
+    }
+  }
+
+  private static IndexedHistory indexed(HistoryView view, SegmentHistory history) {
+    return new IndexedHistory(
+        view.volume(), view.frontier(), history, view.tailFromEventNr(), view.tailToEventNr());
+  }
+
+  private static <T> CompletionStage<T> done(T value) {
+    return CompletableFuture.completedFuture(value);
+  }
+}
