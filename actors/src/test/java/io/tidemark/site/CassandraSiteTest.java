@@ -118,7 +118,7 @@ class CassandraSiteTest {
 
   private static Points points() {
     return new StoredPoints(
-        new StoredIndexReader(new CassandraIndexStore(session, settings), 16 << 20),
+        new StoredIndexReader(new CassandraIndexStore(session, settings), Runnable::run, 16 << 20),
         store,
         MicroClock.system(),
         16 << 20,

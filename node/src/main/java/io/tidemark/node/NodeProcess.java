@@ -108,9 +108,11 @@ final class NodeProcess implements AutoCloseable {
         new CassandraSegmentStore(session, cassandra, Runtime.getRuntime().availableProcessors());
     started("segment store", segments::close);
     CassandraIndexStore index = new CassandraIndexStore(session, cassandra);
+    ExecutorService indexThreads = pool("index-read", INDEX_THREADS);
+    started("index readers", indexThreads::shutdown);
     StoredPoints points =
         new StoredPoints(
-            new StoredIndexReader(index, INDEX_CACHE_BYTES),
+            new StoredIndexReader(index, indexThreads, INDEX_CACHE_BYTES),
             segments,
             clock,
             cassandra.chunkCacheBytes(),
@@ -120,7 +122,7 @@ final class NodeProcess implements AutoCloseable {
             akkaOverrides().withFallback(settings.config()),
             new SiteParts(
                 segments,
-                new StoredIndexWriter(index, pool("index", INDEX_THREADS)),
+                new StoredIndexWriter(index, pool("index-build", INDEX_THREADS)),
                 index,
                 points,
                 clock,
@@ -218,7 +220,6 @@ final class NodeProcess implements AutoCloseable {
             server,
             volumePoints,
             listening::uri,
-            name -> 0,
             clock);
     started("images", images::stop);
     await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
