@@ -107,7 +107,7 @@ public final class ActivityLog implements AutoCloseable {
     void sync() throws IOException;
   }
 
-  private final FileChannel file;
+  private final LogFile file;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition committed = lock.newCondition();
   private final Object headerLock = new Object();
@@ -131,29 +131,34 @@ public final class ActivityLog implements AutoCloseable {
   private int sweeps;
   private boolean committing;
 
-  private ActivityLog(FileChannel file) {
+  private ActivityLog(LogFile file) {
     this.file = file;
   }
 
   /** Opens the log of a tap, or starts one. */
   public static ActivityLog open(Path directory) throws IOException {
     Files.createDirectories(directory);
-    FileChannel file =
+    FileChannel channel =
         FileChannel.open(
             directory.resolve(FILE_NAME),
             StandardOpenOption.CREATE,
             StandardOpenOption.READ,
             StandardOpenOption.WRITE);
-    if (file.tryLock() == null) {
-      file.close();
+    if (channel.tryLock() == null) {
+      channel.close();
       throw new IOException("another tap uses the state directory " + directory);
     }
+    return open(LogFile.of(channel));
+  }
+
+  /** Opens the log in any file; a test's file may lose what was never synced. */
+  static ActivityLog open(LogFile file) throws IOException {
     ActivityLog opened = new ActivityLog(file);
-    opened.load(directory);
+    opened.load();
     return opened;
   }
 
-  private void load(Path directory) throws IOException {
+  private void load() throws IOException {
     ByteBuffer slots = ByteBuffer.allocate(2 * PAGE_BYTES);
     readAt(slots, 0);
     for (int slot = 0; slot < 2; slot++) {
@@ -161,7 +166,7 @@ public final class ActivityLog implements AutoCloseable {
     }
     if (state == null) {
       if (file.size() > 0) {
-        log.warn("{} holds no valid header: its volume starts over", directory.resolve(FILE_NAME));
+        log.warn("the activity log holds no valid header: its volume starts over");
       }
       writeHeader(State.fresh());
       return;
@@ -241,7 +246,7 @@ public final class ActivityLog implements AutoCloseable {
     crc.update(out.duplicate().limit(PAGE_BYTES - 4));
     out.putInt(PAGE_BYTES - 4, (int) crc.getValue());
     writeAt(out, (generation & 1) * PAGE_BYTES);
-    file.force(false);
+    file.force();
     state = next;
   }
 
@@ -456,7 +461,7 @@ public final class ActivityLog implements AutoCloseable {
     for (int page = pages.nextSetBit(0); page >= 0; page = pages.nextSetBit(page + 1)) {
       writeAt(images.get(i++), PAGES_AT + (long) page * PAGE_BYTES);
     }
-    file.force(false);
+    file.force();
     return true;
   }
 

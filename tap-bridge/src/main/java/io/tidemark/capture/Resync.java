@@ -57,7 +57,7 @@ public final class Resync implements AutoCloseable {
         int turn = capture.awaitSyncTurn();
         try {
           if (compareAll(turn)) {
-            capture.finishSync(turn);
+            finish(turn);
           }
         } catch (IOException e) {
           log.info("the comparison is interrupted and goes on later: {}", e.getMessage());
@@ -66,6 +66,16 @@ public final class Resync implements AutoCloseable {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private void finish(int turn) throws InterruptedException {
+    capture.awaitSyncEnd(turn);
+    BackingContent.RangeLock held = backing.lock(new ByteRange(0, sizeBytes));
+    try {
+      capture.finishSync(turn);
+    } finally {
+      held.close();
     }
   }
 

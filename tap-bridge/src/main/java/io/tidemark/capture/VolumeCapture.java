@@ -177,8 +177,13 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     BitSet marked = activity.markedRegions();
     marked.stream().forEach(region -> dirty.add(activity.rangeOf(region)));
     mode = Mode.CONTINUOUS;
-    if (!dirty.isEmpty()) {
-      openGap(nextOrdinal, "the tap stopped with writes that were not journaled");
+    lock.lock();
+    try {
+      if (!dirty.isEmpty()) {
+        openGap(nextOrdinal, "the tap stopped with writes that were not journaled");
+      }
+    } finally {
+      lock.unlock();
     }
     keeper = new Thread(this::keep, "tidemark-capture-" + name);
     keeper.setDaemon(true);
@@ -1162,14 +1167,26 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     }
   }
 
-  /** Ends the turn if nothing is left to compare. */
-  void finishSync(int turn) throws InterruptedException {
+  /** Waits until the end of the turn could be queued: nothing may be in the spill file. */
+  void awaitSyncEnd(int turn) throws InterruptedException {
     lock.lockInterruptibly();
     try {
       while (turn == syncTurn && syncReady() && syncing.isEmpty() && spillInUse()) {
         progress.awaitNanos(TimeUnit.MILLISECONDS.toNanos(50));
       }
-      if (turn == syncTurn && syncReady() && syncing.isEmpty()) {
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Ends the turn if nothing is left to compare. The caller holds the lock of the whole volume, so
+   * that every write that a comparison may have seen is captured before the end of the turn.
+   */
+  void finishSync(int turn) {
+    lock.lock();
+    try {
+      if (turn == syncTurn && syncReady() && syncing.isEmpty() && !spillInUse()) {
         syncDoneQueued = true;
         front.add(new Marker(null, new Outgoing.SyncDone(syncDifferentBytes), nextOrdinal - 1));
         work.signal();

@@ -71,6 +71,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   private volatile Connection connection;
   private volatile VolumeCapture capture;
   private volatile Refusal lastRefusal;
+  private long granted;
 
   /**
    * Begins to connect.
@@ -120,7 +121,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     int turn = 0;
     while (!stopping) {
       InetSocketAddress node = nodes.get(turn++ % nodes.size());
-      long begun = System.nanoTime();
+      long sessions = granted;
       try {
         connectAndServe(node);
       } catch (IOException e) {
@@ -134,9 +135,10 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       } catch (RuntimeException e) {
         log.error("volume {}: the link to {} failed", identity.volume(), node, e);
       }
-      boolean served = System.nanoTime() - begun > settings.backoffMax().toNanos();
       pauseMillis =
-          served ? firstPause : Math.min(pauseMillis * 2, settings.backoffMax().toMillis());
+          granted > sessions
+              ? firstPause
+              : Math.min(pauseMillis * 2, settings.backoffMax().toMillis());
       if (!pause(pauseMillis)) {
         return;
       }
@@ -296,6 +298,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       VolumeCapture source = factory.capture(welcome.grant());
       source.attached(welcome.grant());
       attached = true;
+      granted++;
       capture = source;
       lastRefusal = null;
       log.info(
