@@ -78,6 +78,8 @@ final class NodeProcess implements AutoCloseable {
       Collections.synchronizedMap(new LinkedHashMap<>());
   private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
 
+  private volatile boolean closing;
+
   private NodeProcess(NodeSettings settings) {
     this.settings = settings;
   }
@@ -303,6 +305,9 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private void actorSystemEnded() {
+    if (closing) {
+      return;
+    }
     ended.complete(
         new Refusal(
             ErrorCode.FAILED,
@@ -324,6 +329,7 @@ final class NodeProcess implements AutoCloseable {
   /** Stops everything in the opposite order; what fails to stop is logged and passed over. */
   @Override
   public synchronized void close() {
+    closing = true;
     while (!started.isEmpty()) {
       Stopping next = started.pop();
       try {
