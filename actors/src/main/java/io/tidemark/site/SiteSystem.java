@@ -19,7 +19,7 @@ import akka.cluster.typed.Join;
 import akka.cluster.typed.JoinSeedNodes;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
-import com.typesafe.config.ConfigValueType;
+import io.tidemark.cassandra.CassandraSettings;
 import io.tidemark.journal.ClusterJournal;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalParts;
@@ -71,7 +71,7 @@ public final class SiteSystem {
    * @param config with all {@code reference.conf} loaded
    */
   public static SiteSystem start(Config config, SiteParts parts) {
-    Config full = akkaConfig(config);
+    Config full = akkaConfig(config, parts.journalSession().isPresent());
     ActorSystemSetup setup = ActorSystemSetup.create(BootstrapSetup.create(full));
     if (parts.journalSession().isPresent()) {
       setup = setup.withSetup(new JournalSessions.Opener(parts.journalSession().get()));
@@ -158,8 +158,9 @@ public final class SiteSystem {
   }
 
   /** Akka's settings: what the site's settings imply over our defaults over Akka's. */
-  static Config akkaConfig(Config config) {
-    Config derived = ConfigFactory.parseMap(derived(config), "derived from tidemark.*");
+  private static Config akkaConfig(Config config, boolean journalInCassandra) {
+    Config derived =
+        ConfigFactory.parseMap(derived(config, journalInCassandra), "derived from tidemark.*");
     return config
         .getConfig("tidemark.akka")
         .atPath("akka")
@@ -169,7 +170,7 @@ public final class SiteSystem {
         .resolve();
   }
 
-  private static Map<String, Object> derived(Config config) {
+  private static Map<String, Object> derived(Config config, boolean journalInCassandra) {
     Map<String, Object> akka = new HashMap<>();
     akka.put(
         "akka.cluster.multi-data-center.self-data-center", config.getString("tidemark.site.name"));
@@ -178,28 +179,24 @@ public final class SiteSystem {
     akka.put(
         "akka.cluster.sharding.passivation.default-idle-strategy.idle-entity.timeout",
         config.getString("tidemark.volume.passivate-after"));
-    if (config.hasPath("tidemark.cassandra")) {
-      Config cassandra = config.getConfig("tidemark.cassandra");
-      List<String> factors = replication(cassandra);
-      for (String plugin : List.of("journal", "snapshot")) {
-        String path = "akka.persistence.cassandra." + plugin + ".";
-        akka.put(path + "keyspace", cassandra.getString("keyspace"));
-        akka.put(path + "replication-strategy", "NetworkTopologyStrategy");
-        akka.put(path + "data-center-replication-factors", factors);
-      }
+    if (journalInCassandra) {
+      putCassandra(akka, CassandraSettings.of(config));
     }
     return akka;
   }
 
-  /** A number for the local data centre, or a map of data centre to number. */
-  private static List<String> replication(Config cassandra) {
-    if (cassandra.getValue("replication").valueType() == ConfigValueType.OBJECT) {
-      return cassandra.getObject("replication").entrySet().stream()
-          .map(e -> e.getKey() + ":" + e.getValue().unwrapped())
-          .sorted()
-          .toList();
+  private static void putCassandra(Map<String, Object> akka, CassandraSettings settings) {
+    List<String> replicas =
+        settings.replication().entrySet().stream()
+            .map(e -> e.getKey() + ":" + e.getValue())
+            .sorted()
+            .toList();
+    for (String plugin : List.of("journal", "snapshot")) {
+      String path = "akka.persistence.cassandra." + plugin + ".";
+      akka.put(path + "keyspace", settings.keyspace());
+      akka.put(path + "replication-strategy", "NetworkTopologyStrategy");
+      akka.put(path + "data-center-replication-factors", replicas);
     }
-    return List.of(cassandra.getString("local-datacenter") + ":" + cassandra.getInt("replication"));
   }
 
   public ActorSystem<Void> system() {

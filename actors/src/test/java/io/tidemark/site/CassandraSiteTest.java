@@ -1,0 +1,307 @@
+package io.tidemark.site;
+
+import static io.tidemark.testsite.TestSite.await;
+import static io.tidemark.testsite.TestSite.get;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.datastax.oss.driver.api.core.CqlSession;
+import com.typesafe.config.Config;
+import com.typesafe.config.ConfigFactory;
+import io.tidemark.cassandra.CassandraIndexStore;
+import io.tidemark.cassandra.CassandraSegmentStore;
+import io.tidemark.cassandra.CassandraSessions;
+import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.EmbeddedCassandra;
+import io.tidemark.cassandra.Schema;
+import io.tidemark.index.StoredIndexReader;
+import io.tidemark.index.StoredIndexWriter;
+import io.tidemark.journal.JournalSession;
+import io.tidemark.journal.TapIdentity;
+import io.tidemark.point.HistoryView;
+import io.tidemark.point.PointReader;
+import io.tidemark.point.Points;
+import io.tidemark.point.StoredPoints;
+import io.tidemark.position.At;
+import io.tidemark.position.ByteRange;
+import io.tidemark.position.MicroClock;
+import io.tidemark.position.VolumeName;
+import io.tidemark.position.WriteSeq;
+import io.tidemark.segment.SegmentKind;
+import io.tidemark.segment.SegmentMeta;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.UUID;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.zip.CRC32C;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** The entities over the real journal, segment store and index in a real Cassandra. */
+@Timeout(value = 10, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class CassandraSiteTest {
+  private static final Path LIB = Path.of("../persistence/cassandra-runtime/target/cassandra-lib");
+  private static final int CHUNK_BYTES = 64 << 10;
+  private static final long SIZE = 16L << 20;
+
+  private static EmbeddedCassandra cassandra;
+  private static Config config;
+  private static CassandraSettings settings;
+  private static CqlSession session;
+  private static ExecutorService builders;
+  private static CassandraSegmentStore store;
+
+  @BeforeAll
+  static void start() throws IOException {
+    Assumptions.assumeTrue(
+        Files.isDirectory(LIB),
+        "skipped: no Cassandra runtime; build persistence/cassandra-runtime");
+    Path data = Files.createTempDirectory(Path.of("target"), "cassandra-site");
+    config =
+        ConfigFactory.parseString(
+                "tidemark.cluster.port = 0\n"
+                    + "tidemark.volume.orphan-delay = 1 s\n"
+                    + "tidemark.akka.loglevel = WARNING\n"
+                    + "tidemark.cassandra.embedded-server.heap = 768 MiB\n"
+                    + ("tidemark.cassandra.embedded-server.lib-directory = \"" + LIB + "\"\n"))
+            .withFallback(ConfigFactory.load());
+    CassandraSettings read = CassandraSettings.of(config);
+    cassandra = EmbeddedCassandra.start(read.server().withAnyFreePorts(), data);
+    settings = read.withContactPoint(cassandra.contactPoint());
+    session = CassandraSessions.open(settings);
+    Schema.create(session, settings);
+    builders = Executors.newFixedThreadPool(2);
+    store = new CassandraSegmentStore(session, settings, 2);
+  }
+
+  @AfterAll
+  static void stop() {
+    if (cassandra != null) {
+      store.close();
+      session.close();
+      cassandra.close();
+      builders.shutdownNow();
+    }
+  }
+
+  private static SiteSystem node(Points points) throws Exception {
+    CassandraIndexStore index = new CassandraIndexStore(session, settings);
+    SiteSystem node =
+        SiteSystem.start(
+            config,
+            new SiteParts(
+                store,
+                new StoredIndexWriter(index, builders),
+                index,
+                points,
+                MicroClock.system(),
+                Optional.of(() -> CassandraSessions.openAsync(settings))));
+    get(node.up());
+    return node;
+  }
+
+  private static Points points() {
+    return new StoredPoints(
+        new StoredIndexReader(new CassandraIndexStore(session, settings), Runnable::run, 16 << 20),
+        store,
+        MicroClock.system(),
+        16 << 20,
+        16);
+  }
+
+  /** Random writes from a tap, a restart of everything, and every checked point reads right. */
+  @Test
+  void shouldReadEveryPointBackAfterARestart() throws Exception {
+    long seed = Long.getLong("seed", System.nanoTime());
+    System.out.println("CassandraSiteTest -Dseed=" + seed);
+    Random random = new Random(seed);
+    VolumeName name = new VolumeName("oracle");
+    Points points = points();
+    byte[] disk = new byte[(int) SIZE];
+    List<byte[]> states = new ArrayList<>();
+    List<Long> seqs = new ArrayList<>();
+    SiteSystem node = node(points);
+    try {
+      get(node.site().createVolume(name, SIZE, false));
+      JournalSession tap = attach(node, name);
+      long seq = 1;
+      for (int i = 0; i < 150; i++) {
+        seq = write(tap, random, disk, seq);
+        if (i % 10 == 9) {
+          states.add(disk.clone());
+          seqs.add(seq - 1);
+        }
+      }
+    } finally {
+      get(node.stop());
+    }
+    SiteSystem again = node(points);
+    try {
+      assertEquals(seqs.get(seqs.size() - 1), get(again.site().volume(name)).head().seq().value());
+      JournalSession tap = attach(again, name);
+      assertEquals(2, tap.grant().session());
+      HistoryView view = get(again.site().history(name));
+      assertTrue(view.frontier().size() > 0);
+      var history = again.histories().of(view.persistenceId());
+      for (int i = 0; i < states.size(); i++) {
+        var point = get(points.resolve(view, history, new At.Seq(new WriteSeq(seqs.get(i)))));
+        PointReader reader = get(points.open(view, history, point));
+        ByteBuffer all = get(reader.read(0, (int) SIZE));
+        byte[] bytes = new byte[(int) SIZE];
+        all.get(bytes);
+        assertArrayEquals(states.get(i), bytes, "seed " + seed + " at seq " + seqs.get(i));
+      }
+      ByteBuffer hashes = get(tap.hashes(new ByteRange(0, SIZE), 1 << 20));
+      byte[] expected =
+          java.security.MessageDigest.getInstance("SHA-256")
+              .digest(java.util.Arrays.copyOf(disk, 1 << 20));
+      byte[] first = new byte[32];
+      hashes.get(first);
+      assertArrayEquals(expected, first);
+      get(again.site().deleteVolume(name));
+      await(
+          "the old incarnation is freed",
+          () ->
+              session
+                      .execute("SELECT count(*) FROM " + settings.keyspace() + ".segment_chunk")
+                      .one()
+                      .getLong(0)
+                  == 0);
+    } finally {
+      get(again.stop());
+    }
+  }
+
+  private static JournalSession attach(SiteSystem node, VolumeName name) throws Exception {
+    return get(node.journal().attach(new TapIdentity(name, new UUID(1, 1), "test", SIZE)));
+  }
+
+  /** One segment of random writes, applied to the model too; returns the next seq. */
+  private static long write(JournalSession tap, Random random, byte[] disk, long seq)
+      throws Exception {
+    SegmentMeta.Builder builder =
+        new SegmentMeta.Builder(SegmentKind.LIVE, new WriteSeq(seq), CHUNK_BYTES);
+    long micros = tap.grant().headTime().micros() + seq;
+    int writes = 1 + random.nextInt(40);
+    java.io.ByteArrayOutputStream data = new java.io.ByteArrayOutputStream();
+    for (int i = 0; i < writes; i++) {
+      int length = 512 * (1 + random.nextInt(64));
+      int offset = 512 * random.nextInt((int) (SIZE - length) / 512 + 1);
+      boolean zero = random.nextInt(8) == 0;
+      byte[] content = new byte[length];
+      if (!zero) {
+        random.nextBytes(content);
+        data.write(content);
+      }
+      builder.add(micros + i, offset, length, zero);
+      System.arraycopy(content, 0, disk, offset, length);
+    }
+    byte[] all = data.toByteArray();
+    SegmentMeta meta = builder.build(crcs(all));
+    get(tap.append(meta, List.of(ByteBuffer.wrap(all))));
+    return seq + writes;
+  }
+
+  private static int[] crcs(byte[] data) {
+    int[] crcs = new int[(data.length + CHUNK_BYTES - 1) / CHUNK_BYTES];
+    for (int i = 0; i < crcs.length; i++) {
+      CRC32C crc = new CRC32C();
+      int from = i * CHUNK_BYTES;
+      crc.update(data, from, Math.min(CHUNK_BYTES, data.length - from));
+      crcs[i] = (int) crc.getValue();
+    }
+    return crcs;
+  }
+
+  /**
+   * Recovery does not depend on the history. {@code -Dsegments=10000} makes it ten million writes.
+   */
+  @Test
+  void shouldRecoverInUnderASecondWhateverTheHistory() throws Exception {
+    int segments = Integer.getInteger("segments", 500);
+    int writes = 1_000;
+    long size = 1L << 40;
+    VolumeName name = new VolumeName("long");
+    Random random = new Random(1);
+    Points points = points();
+    SiteSystem node = node(points);
+    try {
+      get(node.site().createVolume(name, size, false));
+      JournalSession tap =
+          get(node.journal().attach(new TapIdentity(name, new UUID(1, 1), "test", size)));
+      long micros = tap.grant().headTime().micros();
+      long begun = System.nanoTime();
+      Deque<CompletionStage<WriteSeq>> acks = new ArrayDeque<>();
+      for (int i = 0; i < segments; i++) {
+        SegmentMeta.Builder builder =
+            new SegmentMeta.Builder(
+                SegmentKind.LIVE, new WriteSeq(1 + (long) i * writes), CHUNK_BYTES);
+        for (int w = 0; w < writes; w++) {
+          long offset = (long) random.nextInt(1 << 28) * 4096;
+          builder.add(micros + (long) i * writes + w, offset, 4096, true);
+        }
+        acks.add(tap.append(builder.build(new int[0]), List.of()));
+        if (acks.size() > 64) {
+          get(acks.remove());
+        }
+      }
+      while (!acks.isEmpty()) {
+        get(acks.remove());
+      }
+      System.out.printf(
+          "journaled %,d writes in %d segments: %d ms%n",
+          (long) segments * writes, segments, millisSince(begun));
+      long indexed = System.nanoTime();
+      await(
+          "indexed",
+          () -> {
+            HistoryView view = io.tidemark.testsite.TestSite.join(node.site().history(name));
+            return view.tailToEventNr() - view.tailFromEventNr() < 40;
+          });
+      System.out.printf("index caught up after %d ms more%n", millisSince(indexed));
+    } finally {
+      get(node.stop());
+    }
+    SiteSystem again = node(points);
+    try {
+      get(again.site().createVolume(new VolumeName("warm-up"), 4096, false));
+      long begun = System.nanoTime();
+      VolumeSummary summary = get(again.site().volume(name));
+      long recovery = millisSince(begun);
+      assertEquals((long) segments * writes, summary.head().seq().value());
+      HistoryView view = get(again.site().history(name));
+      begun = System.nanoTime();
+      var history = again.histories().of(view.persistenceId());
+      var point =
+          get(points.resolve(view, history, new At.Seq(new WriteSeq(segments * writes / 2L))));
+      PointReader reader = get(points.open(view, history, point));
+      get(reader.read(0, 4096));
+      System.out.printf(
+          "recovery %d ms, %d index nodes in the frontier, open in the middle and first read %d ms%n",
+          recovery, view.frontier().size(), millisSince(begun));
+      assertTrue(recovery < Duration.ofSeconds(1).toMillis(), recovery + " ms");
+    } finally {
+      get(again.stop());
+    }
+  }
+
+  private static long millisSince(long nanos) {
+    return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - nanos);
+  }
+}
