@@ -71,13 +71,13 @@ final class NodeProcess implements AutoCloseable {
 
   private record Stopping(String what, Stop stop) {}
 
-  private volatile boolean stopping;
-
   private final NodeSettings settings;
   private final MicroClock clock = MicroClock.system();
   private final Deque<Stopping> started = new ArrayDeque<>();
   private final Map<String, String> addresses = Collections.synchronizedMap(new LinkedHashMap<>());
   private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
+
+  private volatile boolean closing;
 
   private NodeProcess(NodeSettings settings) {
     this.settings = settings;
@@ -295,7 +295,7 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private void actorSystemEnded() {
-    if (stopping) {
+    if (closing) {
       return;
     }
     ended.complete(
@@ -319,7 +319,7 @@ final class NodeProcess implements AutoCloseable {
   /** Stops everything in the opposite order; what fails to stop is logged and passed over. */
   @Override
   public synchronized void close() {
-    stopping = true;
+    closing = true;
     while (!started.isEmpty()) {
       Stopping next = started.pop();
       try {
