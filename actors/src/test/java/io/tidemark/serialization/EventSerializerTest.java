@@ -89,6 +89,7 @@ class EventSerializerTest {
     all.put("storage-freed.1", new VolumeEvent.StorageFreed(ID));
     all.put("volume-listed.1", new DirectoryEvent.VolumeListed(new VolumeName("disk")));
     all.put("volume-unlisted.1", new DirectoryEvent.VolumeUnlisted(new VolumeName("disk")));
+    all.put("volume-forgotten.1", new DirectoryEvent.VolumeForgotten(new VolumeName("disk")));
     return all;
   }
 
