@@ -30,6 +30,7 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.segment.ChunkCache;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
 import io.tidemark.taplink.LinkSettings;
@@ -114,10 +115,10 @@ final class NodeProcess implements AutoCloseable {
     StoredPoints points =
         new StoredPoints(
             new StoredIndexReader(index, indexThreads, INDEX_CACHE_BYTES),
-            segments,
+            new ChunkCache(segments, cassandra.chunkCacheBytes()),
             clock,
-            cassandra.chunkCacheBytes(),
-            cassandra.readsInFlight());
+            cassandra.readsInFlight(),
+            cassandra.chunkCacheBytes() / 8);
     SiteSystem site =
         SiteSystem.start(
             akkaOverrides().withFallback(settings.config()),
