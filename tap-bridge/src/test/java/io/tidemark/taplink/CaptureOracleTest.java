@@ -226,7 +226,7 @@ class CaptureOracleTest {
     assertEquals(0, TestPayload.LIVE.get());
   }
 
-  @Test
+  @org.junit.jupiter.api.RepeatedTest(15)
   void shouldEndInStepWhateverBefalls() throws Exception {
     CaptureLimits limits = TapHarness.LIMITS.withSpillBytesMax(2 << 20);
     try (TapHarness tap = freshTap(1 << 20, limits)) {
