@@ -13,7 +13,8 @@ public record MicroTime(long micros) implements Comparable<MicroTime> {
   public static final MicroTime ZERO = new MicroTime(0);
 
   public static MicroTime of(Instant instant) {
-    return new MicroTime(ChronoUnit.MICROS.between(Instant.EPOCH, instant));
+    long seconds = Math.multiplyExact(instant.getEpochSecond(), 1_000_000L);
+    return new MicroTime(Math.addExact(seconds, instant.getNano() / 1_000));
   }
 
   /**

@@ -6,6 +6,7 @@ import akka.http.javadsl.model.StatusCodes;
 import akka.http.javadsl.server.Route;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
@@ -134,12 +135,11 @@ final class VolumeRoutes extends Exchange {
                       .locate(name, at)
                       .thenApply(
                           located -> {
-                            JsonNode json =
-                                Json.object()
-                                    .put("volume", name.value())
-                                    .put("sizeBytes", located.sizeBytes())
-                                    .set("at", Views.point(located.point()));
-                            return json;
+                            ObjectNode json = Views.point(located.point());
+                            json.put("volume", name.value());
+                            json.put("sizeBytes", located.sizeBytes());
+                            json.set("at", Views.point(located.point()));
+                            return (JsonNode) json;
                           }));
         });
   }
