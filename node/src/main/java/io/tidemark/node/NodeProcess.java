@@ -19,6 +19,7 @@ import io.tidemark.http.AdminServices;
 import io.tidemark.image.SitePoints;
 import io.tidemark.imageserver.ImageServer;
 import io.tidemark.imageserver.SiteImages;
+import io.tidemark.index.IndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.job.JobRegistry;
@@ -31,11 +32,13 @@ import io.tidemark.position.MicroTime;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.ChunkCache;
+import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.TapLinkServer;
-import io.tidemark.verify.Verifications;
+import io.tidemark.verify.BackingStoreCheck;
+import io.tidemark.verify.VerifyJobs;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -134,7 +137,7 @@ final class NodeProcess implements AutoCloseable {
     site.system().getWhenTerminated().thenRun(this::actorSystemEnded);
     startManagement(site);
     startTapLink(site);
-    startServices(site, session, points, begun);
+    startServices(site, session, segments, index, points, begun);
   }
 
   private CassandraSettings cassandra(CassandraSettings cassandra) {
@@ -202,7 +205,13 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private void startServices(
-      SiteSystem site, CqlSession session, StoredPoints points, MicroTime begun) throws Exception {
+      SiteSystem site,
+      CqlSession session,
+      SegmentStore segments,
+      IndexStore index,
+      StoredPoints points,
+      MicroTime begun)
+      throws Exception {
     SitePoints volumePoints = new SitePoints(site.site(), points, site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
     started("image server", server::close);
@@ -228,6 +237,15 @@ final class NodeProcess implements AutoCloseable {
     started("jobs", jobs::close);
     ExportJobs exports = new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
     started("exports", exports::close);
+    VerifyJobs verifications =
+        new VerifyJobs(
+            jobs,
+            site.site(),
+            site.histories()::of,
+            index,
+            segments,
+            BackingStoreCheck.unavailable("not compared: a tap cannot be asked for its content"));
+    started("verifications", verifications::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -237,7 +255,7 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(), volumePoints, images, jobs, exports, verifications(), status, clock);
+            site.site(), volumePoints, images, jobs, exports, verifications, status, clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(
@@ -248,12 +266,6 @@ final class NodeProcess implements AutoCloseable {
             STEP_LIMIT,
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
-  }
-
-  private static Verifications verifications() {
-    return volume ->
-        CompletableFuture.failedStage(
-            new Refusal(ErrorCode.FAILED, "this build cannot verify volumes"));
   }
 
   private static String text(InetSocketAddress address) {

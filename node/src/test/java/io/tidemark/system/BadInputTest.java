@@ -24,11 +24,12 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(value = 3, unit = TimeUnit.MINUTES)
 class BadInputTest {
   private static final Duration LIMIT = Duration.ofSeconds(30);
-  @TempDir Path directory;
+  private Path directory;
   private TestSite site;
 
   @BeforeAll
-  void startSite() throws Exception {
+  void startSite(@TempDir Path temporary) throws Exception {
+    directory = temporary;
     site = new TestSite(directory.resolve("site"));
     site.start();
   }
@@ -84,8 +85,7 @@ class BadInputTest {
     site.client.createVolume("points", 1 << 20);
     try (TestSite.TestTap tap = site.tap("points", backing("points", 1 << 20))) {
       tap.start();
-      Await.until(
-          "attached", LIMIT, () -> site.client.volume("points").at("/tap/connected").asBoolean());
+      tap.awaitServed();
       try (NbdClient client = NbdClient.connect(NbdUri.parse(tap.uri()))) {
         client.write(0, ByteBuffer.allocate(4096));
       }
@@ -112,8 +112,7 @@ class BadInputTest {
         TestSite.TestTap other =
             site.tap("two", second, "--listen", "unix:" + directory.resolve("two-b.sock"))) {
       tap.start();
-      Await.until(
-          "attached", LIMIT, () -> site.client.volume("two").at("/tap/connected").asBoolean());
+      tap.awaitServed();
       other.start();
       assertEquals(3, other.exitCode(60), other.output());
       assertTrue(other.output().contains("BUSY"), other.output());

@@ -60,10 +60,7 @@ class OverlappingWritersTest {
       site.start();
       site.client.createVolume(VOLUME, VOLUME_BYTES);
       tap.start();
-      Await.until(
-          "the tap is attached",
-          Duration.ofSeconds(30),
-          () -> site.client.volume(VOLUME).at("/tap/connected").asBoolean());
+      tap.awaitServed();
       List<Write> writes = write(tap.uri());
       Await.until(
           "everything is journaled",

@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -49,10 +48,7 @@ class PostgresRecoveryTest {
       site.start();
       site.client.createVolume("pg", VOLUME_BYTES);
       tap.start();
-      Await.until(
-          "the tap is attached",
-          Duration.ofSeconds(30),
-          () -> site.client.volume("pg").at("/tap/connected").asBoolean());
+      tap.awaitServed();
       List<Long> seqs = runPgbench(directory, tap, fileSystem, site);
       for (long seq : seqs) {
         recover(directory, site, seq, fileSystem);

@@ -1,5 +1,7 @@
 package io.tidemark.system;
 
+import io.tidemark.nbd.client.NbdClient;
+import io.tidemark.nbd.client.NbdUri;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -135,6 +137,17 @@ final class TestSite implements AutoCloseable {
               site.directory.resolve("tap-" + volume + ".log"),
               List.of("-Xmx128m"),
               arguments.toArray(String[]::new));
+    }
+
+    /** Waits until the export is served, as a client that retries would. */
+    void awaitServed() throws Exception {
+      Await.until(
+          "the tap serves " + volume,
+          Duration.ofSeconds(30),
+          () -> {
+            NbdClient.connect(NbdUri.parse(uri())).close();
+            return true;
+          });
     }
 
     boolean alive() {
