@@ -92,9 +92,8 @@ final class Story {
       file.setLength(VOLUME_BYTES);
     }
     site.startTap();
-    site.awaitVolume(
-        "the volume did not become protected", v -> v.path("state").asText().equals("Protected"));
-    claim(true, "a tap serves it over NBD and captures every write; the volume is Protected");
+    site.awaitVolume("the tap was not let in", v -> v.at("/tap/connected").asBoolean());
+    claim(true, "a tap of at most 128 MiB heap serves it over NBD and is attached to the node");
   }
 
   private ShopServer openShop() throws IOException, InterruptedException, SQLException {
@@ -104,6 +103,12 @@ final class Story {
         "ext4 with an SQLite database of a shop is on the volume: "
             + shop.writeCount()
             + " writes");
+    site.awaitVolume(
+        "the first writes were not journaled",
+        v ->
+            v.path("state").asText().equals("Protected")
+                && v.at("/head/seq").asLong() == shop.writeCount());
+    claim(true, "all of them are in the journal; the volume is Protected");
     return shop;
   }
 
