@@ -869,7 +869,7 @@ public final class VolumeEntity
         ledger.settings().volume(),
         ledger.settings().sizeBytes(),
         parts.site(),
-        stateName(state),
+        stateName(state, tap.attached() ? status : null),
         "Primary",
         ledger.epoch(),
         RecoveryPoint.MAIN_BRANCH,
@@ -885,14 +885,20 @@ public final class VolumeEntity
         VolumeState.dark(state));
   }
 
-  private static String stateName(Live state) {
+  /**
+   * A volume whose tap captures continuously and had nothing to copy is protected before its first
+   * write: its history is the empty base, which is what its backing store holds.
+   */
+  private static String stateName(Live state, TapStatus status) {
     if (state instanceof Synchronizing) {
       return "Synchronizing";
     }
     if (state instanceof Resyncing) {
       return "Resyncing";
     }
-    return state instanceof VolumeState.Created ? "Created" : "Protected";
+    boolean waits =
+        status == null || status.mode() != TapStatus.Mode.CONTINUOUS || status.syncTotalBytes() > 0;
+    return state instanceof VolumeState.Created && waits ? "Created" : "Protected";
   }
 
   private static RecoveryPoint point(Mark mark) {
