@@ -8,7 +8,7 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
  * of stripes; a range takes the stripes of its regions in ascending order, so that no two ranges
  * wait for each other. A free stripe costs one compare-and-set.
  */
-final class RangeLocks {
+public final class RangeLocks {
   private static final int REGION_BITS = 18;
   private static final int STRIPES = 1024;
   private static final int MONITORS = 64;
@@ -25,14 +25,14 @@ final class RangeLocks {
   private final AtomicIntegerArray states = new AtomicIntegerArray(STRIPES * SPREAD);
   private final Object[] monitors = new Object[MONITORS];
 
-  RangeLocks() {
+  public RangeLocks() {
     for (int i = 0; i < MONITORS; i++) {
       monitors[i] = new Object();
     }
   }
 
   /** Waits until nobody else holds an overlapping range; not reentrant. */
-  void lock(ByteRange range) {
+  public void lock(ByteRange range) {
     long first = range.offset() >>> REGION_BITS;
     long last = (range.end() - 1) >>> REGION_BITS;
     if (last - first >= STRIPES - 1) {
@@ -49,7 +49,7 @@ final class RangeLocks {
     }
   }
 
-  void unlock(ByteRange range) {
+  public void unlock(ByteRange range) {
     long first = range.offset() >>> REGION_BITS;
     long last = Math.min((range.end() - 1) >>> REGION_BITS, first + STRIPES - 1);
     for (long region = first; region <= last; region++) {

@@ -1,6 +1,7 @@
 package io.tidemark.backing;
 
 import io.tidemark.capture.CaptureSink;
+import io.tidemark.capture.FencedException;
 import io.tidemark.nbd.NbdError;
 import io.tidemark.nbd.NbdExport;
 import io.tidemark.nbd.NbdExportInfo;
@@ -41,7 +42,7 @@ public final class TapExport implements NbdExport, AutoCloseable {
   private final NbdExportInfo info;
   private final BackingStore store;
   private final CaptureSink sink;
-  private final RangeLocks locks = new RangeLocks();
+  private final RangeLocks locks;
   private final ThreadPoolExecutor flusher;
   private final FlushGate flushes;
 
@@ -57,6 +58,22 @@ public final class TapExport implements NbdExport, AutoCloseable {
       boolean readOnly,
       BackingStore store,
       CaptureSink sink) {
+    this(name, description, sizeBytes, readOnly, store, sink, new RangeLocks());
+  }
+
+  /**
+   * As above, with locks that others take, too, to keep writes off a range.
+   *
+   * @param locks held around every change
+   */
+  public TapExport(
+      String name,
+      String description,
+      long sizeBytes,
+      boolean readOnly,
+      BackingStore store,
+      CaptureSink sink,
+      RangeLocks locks) {
     if (sizeBytes <= 0 || sizeBytes % 512 != 0) {
       throw new Refusal(
           ErrorCode.INVALID,
@@ -82,6 +99,7 @@ public final class TapExport implements NbdExport, AutoCloseable {
             1,
             BLOCK_BYTES_PREFERRED,
             NbdLimits.PAYLOAD_BYTES_MAX);
+    this.locks = locks;
     this.store = store;
     this.sink = sink;
     this.flusher =
@@ -195,6 +213,9 @@ public final class TapExport implements NbdExport, AutoCloseable {
     try {
       sink.beforeWrite(request.range());
       return true;
+    } catch (FencedException e) {
+      request.fail(NbdError.ESHUTDOWN, e.getMessage());
+      return false;
     } catch (IOException e) {
       LOG.warn("{}: the activity log refused a mark, so the write fails", info.name(), e);
       request.fail(NbdError.EIO, "the tap's activity log cannot be written");

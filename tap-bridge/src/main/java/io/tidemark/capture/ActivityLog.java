@@ -2,9 +2,12 @@ package io.tidemark.capture;
 
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.VolumeId;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -135,7 +138,11 @@ public final class ActivityLog implements AutoCloseable {
     this.file = file;
   }
 
-  /** Opens the log of a tap, or starts one. */
+  /**
+   * Opens the log of a tap, or starts one.
+   *
+   * @throws Refusal BUSY while another tap uses the directory
+   */
   public static ActivityLog open(Path directory) throws IOException {
     Files.createDirectories(directory);
     FileChannel channel =
@@ -144,9 +151,16 @@ public final class ActivityLog implements AutoCloseable {
             StandardOpenOption.CREATE,
             StandardOpenOption.READ,
             StandardOpenOption.WRITE);
-    if (channel.tryLock() == null) {
+    try {
+      if (channel.tryLock() == null) {
+        throw new OverlappingFileLockException();
+      }
+    } catch (OverlappingFileLockException e) {
       channel.close();
-      throw new IOException("another tap uses the state directory " + directory);
+      throw new Refusal(
+          ErrorCode.BUSY,
+          "another tap uses the state directory " + directory + ": stop it first",
+          e);
     }
     return open(LogFile.of(channel));
   }

@@ -53,8 +53,7 @@ public final class Resync implements AutoCloseable {
 
   private void run() {
     try {
-      while (true) {
-        int turn = capture.awaitSyncTurn();
+      for (int turn = capture.awaitSyncTurn(); turn >= 0; turn = capture.awaitSyncTurn()) {
         try {
           if (compareAll(turn)) {
             finish(turn);
@@ -147,9 +146,10 @@ public final class Resync implements AutoCloseable {
     return MessageDigest.isEqual(sha256.digest(), expected);
   }
 
+  /** Never interrupts: that would close the backing store under a read. */
   @Override
   public void close() {
-    thread.interrupt();
+    capture.stopSync();
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {

@@ -139,6 +139,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private boolean gapJournaled;
   private boolean journalEmpty;
   private boolean syncDoneQueued;
+  private boolean syncStopped;
   private long syncTotalBytes;
   private long syncDifferentBytes;
 
@@ -552,8 +553,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   /** Drops what the journal has already and prepares the rest to be sent again. */
   private void resume(SessionGrant grant, List<Runnable> replies) {
     long headOrdinal = grant.head().value() - base;
-    resend.addAll(inFlight);
-    inFlight.clear();
+    while (!inFlight.isEmpty()) {
+      resend.addFirst(inFlight.pollLast()); // what was sent goes before what waits to be resent
+    }
     while (!resend.isEmpty() && resend.peekFirst().lastOrdinal <= headOrdinal) {
       Flight flight = resend.peekFirst();
       if (flight.marker != null && flight.marker.done() != null && grant.syncOpen()) {
@@ -1055,21 +1057,37 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   // ---- resynchronisation, for Resync
 
-  /** Waits until there is something to compare; returns the turn that it belongs to. */
+  /** Waits until there is something to compare: the turn it belongs to, -1 once stopped. */
   int awaitSyncTurn() throws InterruptedException {
     lock.lockInterruptibly();
     try {
-      while (closed || !syncReady()) {
+      while (!syncStopped && !syncReady()) {
         progress.await();
       }
-      return syncTurn;
+      return syncStopped ? -1 : syncTurn;
     } finally {
       lock.unlock();
     }
   }
 
   private boolean syncReady() {
-    return attached && mode == Mode.RESYNCING && gapJournaled && !syncDoneQueued;
+    return !syncStopped
+        && !closed
+        && attached
+        && mode == Mode.RESYNCING
+        && gapJournaled
+        && !syncDoneQueued;
+  }
+
+  /** Ends every wait of the comparison for good. */
+  void stopSync() {
+    lock.lock();
+    try {
+      syncStopped = true;
+      progress.signalAll();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Lets a moment pass after a failed comparison. */
@@ -1077,7 +1095,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     lock.lockInterruptibly();
     try {
       long left = TimeUnit.MILLISECONDS.toNanos(millis);
-      while (left > 0 && !closed) {
+      while (left > 0 && !syncStopped) {
         left = progress.awaitNanos(left);
       }
     } finally {
@@ -1202,6 +1220,11 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   // ---- status and end
 
+  /** The volume's size. */
+  public long sizeBytes() {
+    return sizeBytes;
+  }
+
   public TapStatus status() {
     lock.lock();
     try {
@@ -1306,7 +1329,6 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     } finally {
       lock.unlock();
     }
-    keeper.interrupt();
     joinKeeper();
     try {
       if (clean && fencedReason == null) {

@@ -29,6 +29,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -226,7 +227,7 @@ class CaptureOracleTest {
     assertEquals(0, TestPayload.LIVE.get());
   }
 
-  @Test
+  @RepeatedTest(3)
   void shouldEndInStepWhateverBefalls() throws Exception {
     CaptureLimits limits = TapHarness.LIMITS.withSpillBytesMax(2 << 20);
     try (TapHarness tap = freshTap(1 << 20, limits)) {
