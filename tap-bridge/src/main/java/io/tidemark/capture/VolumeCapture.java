@@ -550,6 +550,17 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     }
   }
 
+  /** Gives what is in flight up for a gap: the journal will not take it, whatever the reason. */
+  public void abandonFlights(String reason) {
+    lock.lock();
+    try {
+      startOver(reason);
+      advance();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Drops what the journal has already and prepares the rest to be sent again. */
   private void resume(SessionGrant grant, List<Runnable> replies) {
     long headOrdinal = grant.head().value() - base;

@@ -394,6 +394,24 @@ class CaptureOracleTest {
     }
   }
 
+  /** Damage in the tap's own memory ends in an honest gap, not in a link that stands still. */
+  @Test
+  void shouldGiveUpWhatTheJournalWillNeverTake() throws Exception {
+    try (TapHarness tap = freshTap(MEMORY, TapHarness.LIMITS)) {
+      tap.change(random, 4096);
+      assertTrue(tap.drain());
+      journal.spoil(true);
+      for (int i = 0; i < 20; i++) {
+        tap.change(random, 4096);
+      }
+      await(() -> !journal.darks().isEmpty(), "a gap is journaled");
+      journal.spoil(false);
+      assertTrue(tap.drain());
+      assertArrayEquals(tap.disk.copy(), journal.content());
+      assertEveryPointWasAState(tap.states);
+    }
+  }
+
   @Test
   void shouldFailWritesOnceFenced() throws Exception {
     try (TapHarness tap = freshTap(MEMORY, TapHarness.LIMITS)) {

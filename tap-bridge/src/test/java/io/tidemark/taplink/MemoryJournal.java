@@ -54,6 +54,7 @@ public final class MemoryJournal implements Journal, AutoCloseable {
   private final List<Runnable> held = new ArrayList<>();
   private TapStatus lastStatus;
   private long hashedBlocks;
+  private boolean spoiled;
   private long syncBytes;
 
   public MemoryJournal(int size) {
@@ -65,6 +66,11 @@ public final class MemoryJournal implements Journal, AutoCloseable {
   /** Answers that much later, without holding up the order. */
   public void delay(long millis) {
     delayMillis = millis;
+  }
+
+  /** Refuses every live segment as damaged. */
+  public synchronized void spoil(boolean on) {
+    spoiled = on;
   }
 
   public synchronized void synchronous(boolean on) {
@@ -250,6 +256,9 @@ public final class MemoryJournal implements Journal, AutoCloseable {
     }
 
     private void appendNow(SegmentMeta meta, ByteBuffer data) {
+      if (spoiled && meta.kind() == io.tidemark.segment.SegmentKind.LIVE) {
+        throw new Refusal(ErrorCode.CORRUPT, "spoiled");
+      }
       for (int i = 0; i < meta.chunkCount(); i++) {
         CRC32C crc = new CRC32C();
         crc.update(data.slice(i * meta.chunkBytes(), meta.chunkLength(i)));
