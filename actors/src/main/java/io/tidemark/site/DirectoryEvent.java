@@ -10,6 +10,11 @@ public sealed interface DirectoryEvent extends TidemarkMessage {
   @JsonTypeName("volume-listed")
   record VolumeListed(VolumeName name) implements DirectoryEvent {}
 
+  /** The volume is deleted; its storage may remain to be freed. */
   @JsonTypeName("volume-unlisted")
   record VolumeUnlisted(VolumeName name) implements DirectoryEvent {}
+
+  /** Nothing of the deleted volume remains. */
+  @JsonTypeName("volume-forgotten")
+  record VolumeForgotten(VolumeName name) implements DirectoryEvent {}
 }

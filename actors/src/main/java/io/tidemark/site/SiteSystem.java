@@ -14,6 +14,7 @@ import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.pubsub.Topic;
 import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.cluster.sharding.typed.javadsl.Entity;
+import akka.cluster.sharding.typed.javadsl.EntityRef;
 import akka.cluster.typed.Cluster;
 import akka.cluster.typed.Join;
 import akka.cluster.typed.JoinSeedNodes;
@@ -111,17 +112,22 @@ public final class SiteSystem {
         Entity.of(
             VolumeEntity.TYPE_KEY,
             entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts)));
-    sharding.init(
-        Entity.of(SiteDirectory.TYPE_KEY, entity -> SiteDirectory.create(entity.getEntityId())));
     Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes =
         name -> sharding.entityRefFor(VolumeEntity.TYPE_KEY, name.value());
+    sharding.init(
+        Entity.of(
+            SiteDirectory.TYPE_KEY,
+            entity ->
+                SiteDirectory.create(
+                    entity.getEntityId(), volumes, volumeParts.settings().orphanDelay())));
+    EntityRef<SiteDirectory.Command> directory =
+        sharding.entityRefFor(SiteDirectory.TYPE_KEY, siteName);
+    // Wakes the directory, which sees to what deleted volumes left behind.
+    akka.cluster.Cluster.get(system)
+        .registerOnMemberUp(() -> directory.tell(new SiteDirectory.GetNames(system.ignoreRef())));
     Site site =
         new ClusterSite(
-            system,
-            volumes,
-            sharding.entityRefFor(SiteDirectory.TYPE_KEY, siteName),
-            topic,
-            config.getDuration("tidemark.site.ask-timeout"));
+            system, volumes, directory, topic, config.getDuration("tidemark.site.ask-timeout"));
     Journal journal =
         new ClusterJournal(
             system,

@@ -176,6 +176,10 @@ public final class VolumeEntity
   @JsonTypeName("delete-volume")
   public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
+  /** Replies {@link Leftovers}, whether there is a volume or not. */
+  @JsonTypeName("get-leftovers")
+  public record GetLeftovers(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
   private record SessionStopped(int session) implements Command {}
 
   private record SessionSilent(int session) implements Command {}
@@ -202,6 +206,10 @@ public final class VolumeEntity
 
   @JsonTypeName("history")
   public record History(long call, HistoryView view) implements Reply {}
+
+  /** Deleted incarnations of the name whose storage remains to be freed. */
+  @JsonTypeName("leftovers")
+  public record Leftovers(VolumeName name, int incarnations) implements Reply {}
 
   @JsonTypeName("attached")
   public record Attached(SessionGrant grant) implements Reply {}
@@ -314,6 +322,7 @@ public final class VolumeEntity
         .onCommand(OrphansGone.class, this::onOrphansGone);
     handlers
         .forAnyState()
+        .onCommand(GetLeftovers.class, this::onGetLeftovers)
         .onCommand(DoChores.class, this::onDoChores)
         .onCommand(StorageGone.class, this::onStorageGone)
         .onCommand(ChoreFailed.class, this::onChoreFailed)
@@ -417,6 +426,7 @@ public final class VolumeEntity
     if (fenced.isPresent()) {
       return refused(c.call(), c.replyTo(), fenced.get());
     }
+    awaitWord(c.key().session());
     long head = state.ledger().head().seq();
     List<VolumeEvent> fresh =
         c.segments().stream().filter(s -> s.lastSeq() > head).map(VolumeEvent.class::cast).toList();
@@ -443,6 +453,7 @@ public final class VolumeEntity
     if (fenced.isPresent()) {
       return refused(c.call(), c.replyTo(), fenced.get());
     }
+    awaitWord(c.key().session());
     if (c.lastSeq() <= head(state).seq()) {
       return Effect().reply(c.replyTo(), new Journaled(c.call(), head(state).seq()));
     }
@@ -463,6 +474,7 @@ public final class VolumeEntity
     if (fenced.isPresent()) {
       return refused(c.call(), c.replyTo(), fenced.get());
     }
+    awaitWord(c.key().session());
     long head = head(state).seq();
     if (state.openSync().isEmpty()) {
       return Effect().reply(c.replyTo(), new Journaled(c.call(), head));
@@ -551,6 +563,7 @@ public final class VolumeEntity
     awaitWord(session);
   }
 
+  /** Every request of the session is a word from it. */
   private void awaitWord(int session) {
     timers.startSingleTimer(SILENCE, new SessionSilent(session), parts.settings().sessionSilence());
   }
@@ -747,6 +760,10 @@ public final class VolumeEntity
                   : new ChoreFailed("orphans of session " + orphans.session(), failure));
     }
     return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGetLeftovers(VolumeState state, GetLeftovers c) {
+    return Effect().reply(c.replyTo(), new Leftovers(name, state.doomed().size()));
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onOrphansGone(Live state, OrphansGone c) {

@@ -10,6 +10,11 @@ import akka.actor.testkit.typed.javadsl.ActorTestKit;
 import akka.actor.testkit.typed.javadsl.TestProbe;
 import akka.actor.typed.javadsl.Adapter;
 import com.typesafe.config.ConfigFactory;
+import io.tidemark.image.ImageDirectory;
+import io.tidemark.image.ImageEntity;
+import io.tidemark.image.ImageEvent;
+import io.tidemark.image.ImageSpec;
+import io.tidemark.image.ImageState;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
@@ -68,6 +73,17 @@ class EventSerializerTest {
   private static final NodeHeader NODE =
       new NodeHeader(77, 1, 1, 160, 1_000, 2_000, 3, 18, 12, 2, 4_096);
 
+  private static final ImageSpec IMAGE =
+      new ImageSpec(
+          "d-seq9",
+          new VolumeName("d"),
+          ID,
+          1 << 20,
+          new RecoveryPoint(new WriteSeq(9), new MicroTime(8), "main"),
+          true,
+          "node-1",
+          new MicroTime(7));
+
   /**
    * One of each stored type, as version 1 wrote it. A file is only ever added: a type that changes
    * its shape gets another name or an added field, and keeps its old file.
@@ -89,6 +105,13 @@ class EventSerializerTest {
     all.put("storage-freed.1", new VolumeEvent.StorageFreed(ID));
     all.put("volume-listed.1", new DirectoryEvent.VolumeListed(new VolumeName("disk")));
     all.put("volume-unlisted.1", new DirectoryEvent.VolumeUnlisted(new VolumeName("disk")));
+    all.put("image-requested.1", new ImageEvent.ImageRequested(IMAGE));
+    all.put("image-served.1", new ImageEvent.ImageServed("nbd://127.0.0.1:10809/d-seq9", 42));
+    all.put("image-closing.1", new ImageEvent.ImageClosingBegan());
+    all.put("image-closed.1", new ImageEvent.ImageClosed());
+    all.put("image-name-taken.1", new ImageDirectory.NameTaken("d-seq9", "node-1"));
+    all.put("image-name-freed.1", new ImageDirectory.NameFreed("d-seq9"));
+    all.put("volume-forgotten.1", new DirectoryEvent.VolumeForgotten(new VolumeName("disk")));
     return all;
   }
 
@@ -116,7 +139,12 @@ class EventSerializerTest {
   @Test
   void shouldHaveAGoldenFileForEveryEvent() {
     Set<String> stored = new TreeSet<>();
-    for (Class<?> root : List.of(VolumeEvent.class, DirectoryEvent.class)) {
+    for (Class<?> root :
+        List.of(
+            VolumeEvent.class,
+            DirectoryEvent.class,
+            ImageEvent.class,
+            ImageDirectory.Event.class)) {
       for (Class<?> type : root.getPermittedSubclasses()) {
         stored.add(type.getAnnotation(com.fasterxml.jackson.annotation.JsonTypeName.class).value());
       }
@@ -225,6 +253,38 @@ class EventSerializerTest {
                 Optional.of(status),
                 5,
                 List.of(dark))));
+  }
+
+  /** The same for images. */
+  @Test
+  void shouldRoundTripImages() {
+    ImageState state = ImageState.EMPTY;
+    roundTrip(state);
+    for (ImageEvent event :
+        List.of(
+            new ImageEvent.ImageRequested(IMAGE),
+            new ImageEvent.ImageServed("uri", 4),
+            new ImageEvent.ImageClosingBegan(),
+            new ImageEvent.ImageClosed())) {
+      state = state.apply(event);
+      roundTrip(state);
+    }
+    TestProbe<ImageEntity.Reply> probe = kit.createTestProbe();
+    roundTrip(new ImageEntity.Open(IMAGE, probe.getRef()));
+    roundTrip(new ImageEntity.ConfirmServing("uri", 4, probe.getRef()));
+    roundTrip(new ImageEntity.Close(probe.getRef()));
+    roundTrip(new ImageEntity.ConfirmClosed(probe.getRef()));
+    roundTrip(new ImageEntity.GetImage(probe.getRef()));
+    roundTrip(new ImageEntity.Described(IMAGE, "Serving", "uri", 4));
+    roundTrip(new ImageEntity.Gone());
+    roundTrip(new ImageEntity.Refused(ErrorCode.BUSY, "no"));
+    TestProbe<ImageDirectory.Reply> names = kit.createTestProbe();
+    roundTrip(new ImageDirectory.TakeName("d", true, "node-1", names.getRef()));
+    roundTrip(new ImageDirectory.FreeName("d", names.getRef()));
+    roundTrip(new ImageDirectory.GetNames(names.getRef()));
+    roundTrip(new ImageDirectory.Taken("d"));
+    roundTrip(new ImageDirectory.Listed(Map.of("d", "node-1")));
+    roundTrip(new ImageDirectory.Names(Map.of("d", "node-1")));
   }
 
   private static void roundTrip(Object message) {

@@ -65,7 +65,7 @@ class ClusterSiteTest {
       assertEquals("Protected", shown.state());
       assertEquals(400, shown.head().seq().value());
       assertTrue(shown.tapConnected());
-      assertEquals(List.of(shown), get(site.volumes()));
+      assertEquals(List.of(DISK), get(site.volumes()).stream().map(VolumeSummary::name).toList());
       await("40 segments are indexed but a tail", () -> test.index.indexedSegments.size() >= 32);
       assertTrue(get(site.history(DISK)).frontier().size() <= 2);
 
@@ -115,6 +115,25 @@ class ClusterSiteTest {
               .filter("segment-journaled"::equals)
               .count();
       assertEquals(40, journaled);
+    }
+  }
+
+  /** A volume deleted just before its node is gone is freed by the next node (V8). */
+  @Test
+  void shouldFreeADeletedVolumeAfterARestart() throws Exception {
+    try (TestSite test = new TestSite("tidemark.volume.orphan-delay = 1 s\n")) {
+      SiteSystem node = test.startNode();
+      get(node.site().createVolume(DISK, VOLUME_BYTES, false));
+      JournalSession session = get(node.journal().attach(tap(DISK, UUID.randomUUID())));
+      SegmentMeta meta = segment(1, 10, session.grant().headTime().micros());
+      get(session.append(meta, data(meta)));
+      get(node.site().deleteVolume(DISK));
+      get(node.stop());
+      test.nodes.remove(node);
+      assertEquals(1, test.store.count());
+      test.startNode();
+      await("freed", () -> test.store.count() == 0);
+      await("forgotten", () -> test.world.manifests("site|site-1").contains("volume-forgotten"));
     }
   }
 

@@ -14,6 +14,8 @@ public final class Main {
     String[] rest = args.length == 0 ? args : Arrays.copyOfRange(args, 1, args.length);
     switch (command) {
       case "up", "node" -> System.exit(io.tidemark.node.NodeCommand.run(command, rest));
+      case "tap" -> System.exit(TapCommand.run(rest));
+      case "demo" -> System.exit(io.tidemark.demo.DemoCommand.run(rest));
       default -> System.exit(TidemarkCli.commandLine().execute(args));
     }
   }

@@ -280,9 +280,10 @@ public final class ExportJobs implements Exports, AutoCloseable {
     return cause instanceof RuntimeException known ? known : new CompletionException(cause);
   }
 
-  /** Call after the jobs have ended. */
+  /** Cancels what runs and waits for it to clean up. Blocks. */
   @Override
   public void close() {
+    jobs.close();
     disk.shutdown();
   }
 }

@@ -35,6 +35,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,6 +50,7 @@ public final class SiteImages implements Images {
   private static final Duration CONDITIONS_TIMEOUT = Duration.ofSeconds(2);
   private static final Duration RETRY_MIN = Duration.ofMillis(500);
   private static final Duration RETRY_MAX = Duration.ofSeconds(30);
+  private static final AtomicInteger HOSTS = new AtomicInteger();
   private static final Logger LOG = LoggerFactory.getLogger(SiteImages.class);
 
   /** Where clients find an image of this node. */
@@ -98,7 +100,10 @@ public final class SiteImages implements Images {
     SiteImages images = new SiteImages(system, node, server, points, addresses, clock);
     ImageDirectory.init(images.sharding);
     ImageEntity.init(images.sharding);
-    system.systemActorOf(ImageHost.create(node, images.local()), "image-host", Props.empty());
+    system.systemActorOf(
+        ImageHost.create(node, images.local()),
+        "image-host-" + HOSTS.incrementAndGet(),
+        Props.empty());
     return images;
   }
 

@@ -14,7 +14,10 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** {@code tidemark up} and {@code tidemark node}: runs a node in the foreground until it is told to stop. */
+/**
+ * {@code tidemark up} and {@code tidemark node}: runs a node in the foreground until it is told to
+ * stop.
+ */
 public final class NodeCommand {
   private NodeCommand() {}
 

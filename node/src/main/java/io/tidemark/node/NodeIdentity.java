@@ -36,7 +36,8 @@ final class NodeIdentity {
       }
       throw new Refusal(
           ErrorCode.FAILED,
-          file + " is damaged: it must hold the node's name, 'node-' and a UUID, as at the first"
+          file
+              + " is damaged: it must hold the node's name, 'node-' and a UUID, as at the first"
               + " start");
     } catch (IOException e) {
       throw new Refusal(

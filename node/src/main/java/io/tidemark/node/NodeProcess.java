@@ -19,6 +19,7 @@ import io.tidemark.http.AdminServices;
 import io.tidemark.image.SitePoints;
 import io.tidemark.imageserver.ImageServer;
 import io.tidemark.imageserver.SiteImages;
+import io.tidemark.index.IndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.job.JobRegistry;
@@ -30,11 +31,14 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.segment.ChunkCache;
+import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.TapLinkServer;
-import io.tidemark.verify.Verifications;
+import io.tidemark.verify.BackingStoreCheck;
+import io.tidemark.verify.VerifyJobs;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -74,9 +78,10 @@ final class NodeProcess implements AutoCloseable {
   private final NodeSettings settings;
   private final MicroClock clock = MicroClock.system();
   private final Deque<Stopping> started = new ArrayDeque<>();
-  private final Map<String, String> addresses =
-      Collections.synchronizedMap(new LinkedHashMap<>());
+  private final Map<String, String> addresses = Collections.synchronizedMap(new LinkedHashMap<>());
   private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
+
+  private volatile boolean closing;
 
   private NodeProcess(NodeSettings settings) {
     this.settings = settings;
@@ -113,10 +118,10 @@ final class NodeProcess implements AutoCloseable {
     StoredPoints points =
         new StoredPoints(
             new StoredIndexReader(index, indexThreads, INDEX_CACHE_BYTES),
-            segments,
+            new ChunkCache(segments, cassandra.chunkCacheBytes()),
             clock,
-            cassandra.chunkCacheBytes(),
-            cassandra.readsInFlight());
+            cassandra.readsInFlight(),
+            cassandra.chunkCacheBytes() / 8);
     SiteSystem site =
         SiteSystem.start(
             akkaOverrides().withFallback(settings.config()),
@@ -132,7 +137,7 @@ final class NodeProcess implements AutoCloseable {
     site.system().getWhenTerminated().thenRun(this::actorSystemEnded);
     startManagement(site);
     startTapLink(site);
-    startServices(site, session, points, begun);
+    startServices(site, session, segments, index, points, begun);
   }
 
   private CassandraSettings cassandra(CassandraSettings cassandra) {
@@ -200,7 +205,12 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private void startServices(
-      SiteSystem site, CqlSession session, StoredPoints points, MicroTime begun)
+      SiteSystem site,
+      CqlSession session,
+      SegmentStore segments,
+      IndexStore index,
+      StoredPoints points,
+      MicroTime begun)
       throws Exception {
     SitePoints volumePoints = new SitePoints(site.site(), points, site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
@@ -225,9 +235,17 @@ final class NodeProcess implements AutoCloseable {
     await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
     JobRegistry jobs = new JobRegistry(clock);
     started("jobs", jobs::close);
-    ExportJobs exports =
-        new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
+    ExportJobs exports = new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
     started("exports", exports::close);
+    VerifyJobs verifications =
+        new VerifyJobs(
+            jobs,
+            site.site(),
+            site.histories()::of,
+            index,
+            segments,
+            BackingStoreCheck.unavailable("not compared: a tap cannot be asked for its content"));
+    started("verifications", verifications::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -237,14 +255,7 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(),
-            volumePoints,
-            images,
-            jobs,
-            exports,
-            verifications(),
-            status,
-            clock);
+            site.site(), volumePoints, images, jobs, exports, verifications, status, clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(
@@ -255,12 +266,6 @@ final class NodeProcess implements AutoCloseable {
             STEP_LIMIT,
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
-  }
-
-  private static Verifications verifications() {
-    return volume ->
-        CompletableFuture.failedStage(
-            new Refusal(ErrorCode.FAILED, "this build cannot verify volumes"));
   }
 
   private static String text(InetSocketAddress address) {
@@ -303,6 +308,9 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private void actorSystemEnded() {
+    if (closing) {
+      return;
+    }
     ended.complete(
         new Refusal(
             ErrorCode.FAILED,
@@ -324,6 +332,7 @@ final class NodeProcess implements AutoCloseable {
   /** Stops everything in the opposite order; what fails to stop is logged and passed over. */
   @Override
   public synchronized void close() {
+    closing = true;
     while (!started.isEmpty()) {
       Stopping next = started.pop();
       try {

@@ -27,18 +27,21 @@ public final class StoredPoints implements Points {
 
   /**
    * @param index shared by all volumes of the node
+   * @param segments remembers what was read last ({@link io.tidemark.segment.ChunkCache}), or every
+   *     read fetches its chunk again
    * @param clock tells a time in the future from one between the head and now
-   * @param chunkCacheBytesMax memory for decompressed chunks of all readers together
-   * @param chunksInFlightMax chunks that all readers together ask the segment store for at once
+   * @param chunksInFlightMax chunks that all readers together ask {@code segments} for at once
+   * @param aheadBytesMax how far ahead of a sequential reader chunks are fetched, 0 for not at all;
+   *     the store must remember so much for each such reader
    */
   public StoredPoints(
       StoredIndexReader index,
       SegmentStore segments,
       MicroClock clock,
-      long chunkCacheBytesMax,
-      int chunksInFlightMax) {
+      int chunksInFlightMax,
+      long aheadBytesMax) {
     this.index = index;
-    this.chunks = new ChunkReader(segments, chunkCacheBytesMax, chunksInFlightMax);
+    this.chunks = new ChunkReader(segments, chunksInFlightMax, aheadBytesMax);
     this.clock = clock;
   }
 
@@ -77,6 +80,11 @@ public final class StoredPoints implements Points {
     if (seq == view.horizonSeq()) {
       return done(point(seq, view.horizonTimeMicros()));
     }
+    for (DarkInterval dark : view.dark()) {
+      if (!dark.open() && seq == dark.toSeq() + 1) {
+        return done(point(seq, dark.toTimeMicros()));
+      }
+    }
     return index
         .atSeq(indexed(view, history), seq)
         .thenApply(
@@ -100,7 +108,10 @@ public final class StoredPoints implements Points {
         : point(found.seq(), found.timeMicros());
   }
 
-  /** At the very time of the last point before a dark interval, that point is meant. */
+  /**
+   * At the very time of the last point before a dark interval, that point is meant; from the first
+   * point after it on, at least that one, even if it is the end of a gap and no write.
+   */
   private static RecoveryPoint leavingDark(HistoryView view, long micros, RecoveryPoint found) {
     for (DarkInterval dark : view.dark()) {
       if (micros == dark.fromTimeMicros()
@@ -108,6 +119,9 @@ public final class StoredPoints implements Points {
           && found.seq().value() <= dark.toSeq()
           && dark.fromSeq() > view.horizonSeq()) {
         return point(dark.fromSeq() - 1, micros);
+      }
+      if (!dark.open() && micros >= dark.toTimeMicros() && found.seq().value() <= dark.toSeq()) {
+        return point(dark.toSeq() + 1, dark.toTimeMicros());
       }
     }
     Refusals.checkSeq(view, found.seq().value());

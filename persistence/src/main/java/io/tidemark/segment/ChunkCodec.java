@@ -52,7 +52,7 @@ public final class ChunkCodec {
     private byte[] stored = new byte[0];
 
     private void reserve(int rawLength) {
-      if (raw.length < rawLength) {
+      if (raw.length < rawLength || stored.length == 0) {
         raw = new byte[rawLength];
         stored = new byte[HEADER_BYTES + (int) Zstd.compressBound(rawLength)];
       }
@@ -94,7 +94,7 @@ public final class ChunkCodec {
     }
     int stored = length;
     byte codec = CODEC_RAW;
-    if (compression == Compression.ZSTD) {
+    if (compression == Compression.ZSTD && length > 0) {
       int compressed =
           scratch.compressor.compressByteArray(
               scratch.stored,

@@ -114,8 +114,8 @@ public final class ImageOpenBench {
               new StoredIndexReader(store, Runnable::run, 64 << 20),
               new ConstantSegments(),
               () -> view.headTimeMicros(),
-              1 << 20,
-              64);
+              64,
+              0);
       At at = new At.Time(new MicroTime(random.nextLong(view.headTimeMicros())));
       long offset = random.nextLong(view.sizeBytes() / 4096) * 4096;
       long began = System.nanoTime();
@@ -150,8 +150,8 @@ public final class ImageOpenBench {
             new StoredIndexReader(store, Runnable::run, 128 << 20),
             new ConstantSegments(),
             () -> view.headTimeMicros(),
-            1 << 20,
-            64);
+            64,
+            0);
     PointReader reader =
         points
             .resolve(view, history, new At.Latest())

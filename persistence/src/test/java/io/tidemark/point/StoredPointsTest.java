@@ -211,6 +211,29 @@ class StoredPointsTest {
     assertEquals(16, resolveTime(view, TestDisk.CREATED + 21_000));
   }
 
+  /** A gap after which nothing differed: its last seq is the first point after it, and no write. */
+  @Test
+  void shouldResolveTheEndOfAGap() {
+    tenWrites();
+    long t = TestDisk.CREATED;
+    disk.history.headSeq += 5;
+    write(t + 30_000, 9);
+    for (int indexed = 0; indexed < 2; indexed++) {
+      HistoryView view = view(0, t, new DarkInterval(11, 14, t + 10_000, t + 20_000, "gap"));
+      RecoveryPoint end = resolve(view, seq(15));
+      assertEquals(t + 20_000, end.time().micros());
+      assertEquals(end, resolve(view, time(t + 20_000)));
+      assertEquals(end, resolve(view, time(t + 29_999)));
+      assertEquals(16, resolveTime(view, t + 30_000));
+      assertEquals(10, resolveTime(view, t + 10_000));
+      assertEquals(ErrorCode.DARK_INTERVAL, refused(view, time(t + 19_999)).code());
+      assertEquals(ErrorCode.DARK_INTERVAL, refused(view, seq(14)).code());
+      if (indexed == 0) {
+        disk.history.leaf(11);
+      }
+    }
+  }
+
   @Test
   void shouldReportALostChunk() {
     tenWrites();

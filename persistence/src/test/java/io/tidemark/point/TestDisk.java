@@ -4,6 +4,7 @@ import io.tidemark.index.InMemoryIndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.index.TestHistory;
+import io.tidemark.segment.ChunkCache;
 import io.tidemark.segment.SegmentMeta;
 import io.tidemark.segment.SegmentRef;
 import java.nio.ByteBuffer;
@@ -47,7 +48,9 @@ final class TestDisk {
     this.indexStore = new InMemoryIndexStore(storeThreads);
     this.segments = new InMemorySegments(storeThreads);
     this.index = new StoredIndexReader(indexStore, storeThreads, cacheBytes);
-    this.points = new StoredPoints(index, segments, () -> now, cacheBytes, 16);
+    this.points =
+        new StoredPoints(
+            index, new ChunkCache(segments, cacheBytes), () -> now, 16, cacheBytes / 8);
     this.history = new TestHistory(new StoredIndexWriter(indexStore, Runnable::run));
   }
 

@@ -19,6 +19,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -37,6 +38,10 @@ public final class TapExport implements NbdExport, AutoCloseable {
   private static final int SPARSE_READ_BYTES_MIN = 64 << 10;
 
   private static final int IDLE_SECONDS = 10;
+
+  /** The log tells of failing requests no more often than this. */
+  private static final int LOG_SECONDS = 10;
+
   private static final Logger LOG = LoggerFactory.getLogger(TapExport.class);
 
   private final NbdExportInfo info;
@@ -45,6 +50,8 @@ public final class TapExport implements NbdExport, AutoCloseable {
   private final RangeLocks locks;
   private final ThreadPoolExecutor flusher;
   private final FlushGate flushes;
+  private final AtomicLong failures = new AtomicLong();
+  private final AtomicLong lastLogNanos = new AtomicLong();
 
   /**
    * @param sizeBytes the volume's size; what the backing store holds beyond it is never touched
@@ -217,7 +224,7 @@ public final class TapExport implements NbdExport, AutoCloseable {
       request.fail(NbdError.ESHUTDOWN, e.getMessage());
       return false;
     } catch (IOException e) {
-      LOG.warn("{}: the activity log refused a mark, so the write fails", info.name(), e);
+      logFailure(request, e);
       request.fail(NbdError.EIO, "the tap's activity log cannot be written");
       return false;
     }
@@ -297,8 +304,26 @@ public final class TapExport implements NbdExport, AutoCloseable {
 
   private void failed(NbdRequest request, IOException cause) {
     NbdError error = cause instanceof BackingException e ? e.error() : NbdError.EIO;
-    LOG.warn("{}: {} of {} failed", info.name(), request.command(), request.range(), cause);
+    logFailure(request, cause);
     request.fail(error, "the backing store failed, see the tap's log");
+  }
+
+  /** A dead disk fails every request: one line in a while tells as much as thousands. */
+  private void logFailure(NbdRequest request, IOException cause) {
+    long count = failures.incrementAndGet();
+    long now = System.nanoTime();
+    long last = lastLogNanos.get();
+    boolean due = count == 1 || now - last > TimeUnit.SECONDS.toNanos(LOG_SECONDS);
+    if (due && lastLogNanos.compareAndSet(last, now)) {
+      LOG.warn(
+          "{}: {} of {} failed, {} failures so far: {}",
+          info.name(),
+          request.command(),
+          request.range(),
+          count,
+          cause.getMessage());
+      LOG.debug("{}: where it failed", info.name(), cause);
+    }
   }
 
   /** Ends the export's own thread; requests must have ended before. */

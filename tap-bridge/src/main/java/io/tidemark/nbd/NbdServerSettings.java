@@ -33,7 +33,7 @@ public record NbdServerSettings(
   public static final int IN_FLIGHT_REQUESTS_MAX = 256;
   public static final long IN_FLIGHT_BYTES_MAX = 32L << 20;
   public static final long MEMORY_BYTES_MAX = 64L << 20;
-  public static final long POOLED_BYTES_MAX = 16L << 20;
+  public static final long POOLED_BYTES_MAX = 32L << 20;
   public static final int WORKERS = 16;
   public static final long HANDSHAKE_MILLIS = 30_000;
   public static final long STALL_MILLIS = 60_000;

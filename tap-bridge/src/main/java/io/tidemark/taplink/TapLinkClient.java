@@ -313,13 +313,13 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       }
       terms = welcome;
       VolumeCapture source = factory.capture(welcome.grant());
+      capture = source;
       source.attached(welcome.grant());
       attached = true;
       if (rejections >= REJECTIONS_MAX) {
         rejections = 0;
         source.abandonFlights("the node refuses what is to be sent: " + lastRefusal.getMessage());
       }
-      capture = source;
       lastRefusal = null;
       log.info(
           "volume {}: attached in session {} at seq {}",

@@ -42,6 +42,9 @@ public final class Connection implements Runnable {
   /** For so many wake-ups after a batch of several requests the client counts as a parallel one. */
   private static final int PARALLEL_WAKEUPS = 16;
 
+  /** A thread that waits for room looks that often whether its client was dropped. */
+  private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
   private static final ByteRange NOWHERE = new ByteRange(0, 0);
 
   private final String name;
@@ -52,6 +55,7 @@ public final class Connection implements Runnable {
 
   private volatile Transport transport;
   private volatile boolean closing;
+  private volatile boolean dropped;
   private volatile Outbox outbox;
 
   /** When the payload being received began, {@code System.nanoTime()}; 0 when there is none. */
@@ -79,8 +83,12 @@ public final class Connection implements Runnable {
    * @param name for logs and thread names
    */
   public Connection(String name, SocketChannel socket, Shared shared) {
+    this(name, new PlainTransport(socket), shared);
+  }
+
+  Connection(String name, Transport transport, Shared shared) {
     this.name = name;
-    this.transport = new PlainTransport(socket);
+    this.transport = transport;
     this.shared = shared;
     this.settings = shared.settings();
     for (int i = 0; i < paces.length; i++) {
@@ -144,6 +152,9 @@ public final class Connection implements Runnable {
     try {
       transmit();
       drain();
+    } catch (ProtocolViolation e) {
+      outbox.flush(); // what was asked for properly before is answered
+      throw e;
     } finally {
       transport.close();
       outbox.close();
@@ -339,12 +350,15 @@ public final class Connection implements Runnable {
     long bytesMax = Math.max(0, settings.inFlightBytesMax() - bytes);
     if (outbox.inFlight() >= requestsMax || outbox.inFlightBytes() > bytesMax) {
       outbox.flush();
-      outbox.awaitBelow(requestsMax, bytesMax, System.nanoTime() + Long.MAX_VALUE / 2);
+      while (!outbox.awaitBelow(requestsMax, bytesMax, System.nanoTime() + LOOK_NANOS)) {
+        endIfDropped();
+      }
     }
     if (bytes == 0) {
       return;
     }
     while (!shared.budget().tryTake(bytes)) {
+      endIfDropped();
       outbox.beforeWaiting();
       try {
         shared.budget().awaitChange();
@@ -353,6 +367,12 @@ public final class Connection implements Runnable {
       } finally {
         outbox.afterWaiting();
       }
+    }
+  }
+
+  private void endIfDropped() throws EOFException {
+    if (dropped) {
+      throw new EOFException("dropped while it waited for room");
     }
   }
 
@@ -394,8 +414,13 @@ public final class Connection implements Runnable {
   /** Lets requests in flight finish and their replies go out. */
   private void drain() throws IOException {
     outbox.flush();
-    outbox.awaitBelow(
-        1, 0, System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(settings.closeMillis()));
+    long stepNanos = TimeUnit.MILLISECONDS.toNanos(settings.closeMillis());
+    while (!outbox.awaitBelow(1, 0, System.nanoTime() + stepNanos)) {
+      if (closing || dropped) {
+        return;
+      }
+      LOG.info("{}: the client has left, {} of its requests go on", name, outbox.inFlight());
+    }
   }
 
   /** Stops taking requests: what is in flight is finished, then the connection ends. */
@@ -406,6 +431,7 @@ public final class Connection implements Runnable {
 
   /** Ends the connection now. */
   public void drop() {
+    dropped = true;
     transport.close();
   }
 

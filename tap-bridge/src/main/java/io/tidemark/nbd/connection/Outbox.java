@@ -18,7 +18,7 @@ final class Outbox {
   /** The reading thread answers at the latest after so many bytes or requests of a batch. */
   private static final long BATCH_BYTES_MAX = 64 << 10;
 
-  private static final int BATCH_REQUESTS_MAX = Integer.getInteger("tidemark.nbd.batch", 16);
+  private static final int BATCH_REQUESTS_MAX = 16;
 
   /** One system call carries no more than this. */
   private static final long WRITE_BYTES_MAX = 512 << 10;
@@ -312,10 +312,19 @@ final class Outbox {
   }
 
   /**
-   * The reading thread leaves: from now on the writing thread deals with what is completed, and
-   * ends once nothing is in flight any more.
+   * The reading thread leaves: what is completed is not answered any more, only given back; from
+   * now on the writing thread sees to that, and ends once nothing is in flight any more.
    */
   void close() {
+    lock.lock();
+    try {
+      broken = true;
+      flush();
+    } catch (IOException e) {
+      throw new IllegalStateException("nothing is written to a client that is gone", e);
+    } finally {
+      lock.unlock();
+    }
     readerWaits = true;
     closed = true;
     if (inFlight() > 0) {

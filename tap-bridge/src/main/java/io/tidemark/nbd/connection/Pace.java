@@ -2,34 +2,34 @@ package io.tidemark.nbd.connection;
 
 /**
  * Whether requests of one kind are quick enough to be carried out by the reading thread, learnt
- * from how long the last ones took. Shared by threads without locks: a lost update only delays the
- * change of mind.
+ * from how long the last ones took on average. The average matters, not the single request: the
+ * kernel throttles a thread that dirties pages faster than the disk takes them by stopping it for
+ * tens of milliseconds once in a hundred writes. Shared by threads without locks: a lost update
+ * only delays the change of mind.
  */
 final class Pace {
-  /** What a request may take beyond its share for bytes; the page cache needs a hundredth. */
-  private static final long QUICK_NANOS = 150_000;
+  /** Longer than this on average, beyond the share for bytes, and other threads take over. */
+  private static final long QUICK_NANOS = 60_000;
 
   /** Slower than this per byte is not memory. */
   private static final long NANOS_PER_KIBIBYTE = 1_000;
 
-  private static final int SLOW_STEP = 8;
-  private static final int SCORE_MAX = 64;
+  /** One request counts as no longer than this. */
+  private static final long OUTLIER_NANOS = 100_000_000;
 
-  /** So many quick ones in a row outweigh a slow one: one preempted thread changes nothing. */
-  private static final int SLOW_SCORE = 12;
+  /** The average is over about two to the power of this. */
+  private static final int MEMORY_BITS = 6;
 
-  private volatile int score;
+  private volatile long meanNanos;
 
   void took(long nanos, long bytes) {
-    int now = score;
-    if (nanos > QUICK_NANOS + (bytes >> 10) * NANOS_PER_KIBIBYTE) {
-      score = Math.min(now + SLOW_STEP, SCORE_MAX);
-    } else if (now > 0) {
-      score = now - 1;
-    }
+    long beyond = nanos - (bytes >> 10) * NANOS_PER_KIBIBYTE;
+    long counted = Math.max(0, Math.min(beyond, OUTLIER_NANOS));
+    long mean = meanNanos;
+    meanNanos = mean + ((counted - mean) >> MEMORY_BITS);
   }
 
   boolean slow() {
-    return score >= SLOW_SCORE;
+    return meanNanos > QUICK_NANOS;
   }
 }

@@ -1,0 +1,105 @@
+package io.tidemark.system;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+
+/** The admin HTTP interface as a program sees it. */
+final class SiteClient {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private final HttpClient http =
+      HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
+  private final String base;
+
+  SiteClient(String base) {
+    this.base = base;
+  }
+
+  /** An answer: status and body. */
+  record Answer(int status, JsonNode body) {
+    JsonNode orFail() {
+      if (status >= 300) {
+        throw new AssertionError("HTTP " + status + ": " + body);
+      }
+      return body;
+    }
+
+    String code() {
+      return body.path("code").asText();
+    }
+  }
+
+  String base() {
+    return base;
+  }
+
+  Answer get(String path) throws IOException, InterruptedException {
+    return send("GET", path, null);
+  }
+
+  Answer post(String path, ObjectNode body) throws IOException, InterruptedException {
+    return send("POST", path, body.toString());
+  }
+
+  Answer delete(String path) throws IOException, InterruptedException {
+    return send("DELETE", path, null);
+  }
+
+  Answer send(String method, String path, String body) throws IOException, InterruptedException {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create(base + path))
+            .timeout(Duration.ofSeconds(60))
+            .header("Content-Type", "application/json")
+            .method(
+                method,
+                body == null
+                    ? HttpRequest.BodyPublishers.noBody()
+                    : HttpRequest.BodyPublishers.ofString(body))
+            .build();
+    HttpResponse<String> response = http.send(request, HttpResponse.BodyHandlers.ofString());
+    String text = response.body();
+    return new Answer(response.statusCode(), JSON.readTree(text.isEmpty() ? "{}" : text));
+  }
+
+  static ObjectNode object() {
+    return JSON.createObjectNode();
+  }
+
+  JsonNode createVolume(String name, long sizeBytes) throws IOException, InterruptedException {
+    return post("/api/v1/volumes", object().put("name", name).put("sizeBytes", sizeBytes)).orFail();
+  }
+
+  JsonNode volume(String name) throws IOException, InterruptedException {
+    return get("/api/v1/volumes/" + name).orFail();
+  }
+
+  long head(String name) throws IOException, InterruptedException {
+    return volume(name).at("/head/seq").asLong();
+  }
+
+  Answer point(String volume, String at) throws IOException, InterruptedException {
+    return get(
+        "/api/v1/volumes/"
+            + volume
+            + "/points?at="
+            + URLEncoder.encode(at, StandardCharsets.UTF_8));
+  }
+
+  Answer openImage(String volume, String at, boolean writable)
+      throws IOException, InterruptedException {
+    return post(
+        "/api/v1/images", object().put("volume", volume).put("at", at).put("writable", writable));
+  }
+
+  void closeImage(String name) throws IOException, InterruptedException {
+    delete("/api/v1/images/" + name).orFail();
+  }
+}
