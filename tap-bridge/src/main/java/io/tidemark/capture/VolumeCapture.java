@@ -550,11 +550,23 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     }
   }
 
+  /** Gives what is in flight up for a gap: the journal will not take it, whatever the reason. */
+  public void abandonFlights(String reason) {
+    lock.lock();
+    try {
+      startOver(reason);
+      advance();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Drops what the journal has already and prepares the rest to be sent again. */
   private void resume(SessionGrant grant, List<Runnable> replies) {
     long headOrdinal = grant.head().value() - base;
-    resend.addAll(inFlight);
-    inFlight.clear();
+    while (!inFlight.isEmpty()) {
+      resend.addFirst(inFlight.pollLast()); // what was sent goes before what waits to be resent
+    }
     while (!resend.isEmpty() && resend.peekFirst().lastOrdinal <= headOrdinal) {
       Flight flight = resend.peekFirst();
       if (flight.marker != null && flight.marker.done() != null && grant.syncOpen()) {

@@ -29,7 +29,7 @@ public final class Tap implements AutoCloseable {
   private final List<TapVolume> volumes;
   private final NbdServer server;
   private final ScheduledExecutorService watch;
-  private boolean closed;
+  private boolean stopped;
   private boolean clean;
 
   private Tap(
@@ -160,27 +160,29 @@ public final class Tap implements AutoCloseable {
     return volumes.stream().anyMatch(v -> v.spec().name().equals(name) && v.connected());
   }
 
-  /** Whether the last {@link #close} found everything journaled. */
-  public synchronized boolean clean() {
+  /**
+   * Stops in order: no new clients or requests, then the journal takes what is captured, for at
+   * most the settings' drain time, then every link and log is closed. Repeating it is safe.
+   *
+   * @return whether everything was journaled
+   */
+  public synchronized boolean stop() {
+    if (!stopped) {
+      stopped = true;
+      server.close();
+      long deadline = System.nanoTime() + settings.drain().toNanos();
+      clean = true;
+      for (TapVolume volume : volumes) {
+        clean &= volume.stop(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+      }
+      watch.shutdownNow();
+    }
     return clean;
   }
 
-  /**
-   * Stops in order: no new clients or requests, then the journal takes what is captured, for at
-   * most the settings' drain time, then every link and log is closed.
-   */
+  /** As {@link #stop}. */
   @Override
-  public synchronized void close() {
-    if (closed) {
-      return;
-    }
-    closed = true;
-    server.close();
-    long deadline = System.nanoTime() + settings.drain().toNanos();
-    clean = true;
-    for (TapVolume volume : volumes) {
-      clean &= volume.stop(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
-    }
-    watch.shutdownNow();
+  public void close() {
+    stop();
   }
 }

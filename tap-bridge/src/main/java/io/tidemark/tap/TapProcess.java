@@ -18,7 +18,7 @@ public final class TapProcess {
    */
   public static int run(TapSettings settings, PrintWriter out) throws InterruptedException {
     Tap tap = Tap.start(settings);
-    Thread stop = new Thread(tap::close, "tidemark-stop");
+    Thread stop = new Thread(tap::stop, "tidemark-stop");
     Runtime.getRuntime().addShutdownHook(stop);
     try {
       tap.awaitReady();
@@ -39,6 +39,6 @@ public final class TapProcess {
     }
     out.flush();
     new CountDownLatch(1).await(); // the shutdown hook ends the process
-    return tap.clean() ? 0 : 1;
+    return tap.stop() ? 0 : 1;
   }
 }

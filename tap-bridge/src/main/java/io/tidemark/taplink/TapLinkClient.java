@@ -43,6 +43,9 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   private static final long FAREWELL_SECONDS = 2;
   private static final long HASHES_SECONDS = 60;
 
+  /** After so many, what is in flight is given up for a gap, lest the link stand still for ever. */
+  private static final int REJECTIONS_MAX = 5;
+
   /** The capture to go on with, made when the first grant tells the volume's size. */
   @FunctionalInterface
   public interface CaptureFactory {
@@ -71,7 +74,12 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   private volatile Connection connection;
   private volatile VolumeCapture capture;
   private volatile Refusal lastRefusal;
-  private long granted;
+
+  /** Whether the last connection journaled anything. */
+  private boolean fruitful;
+
+  /** Sessions in a row that ended by a refusal of the first thing sent. */
+  private int rejections;
 
   /**
    * Begins to connect.
@@ -121,7 +129,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     int turn = 0;
     while (!stopping) {
       InetSocketAddress node = nodes.get(turn++ % nodes.size());
-      long sessions = granted;
+      fruitful = false;
       try {
         connectAndServe(node);
       } catch (IOException e) {
@@ -136,9 +144,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         log.error("volume {}: the link to {} failed", identity.volume(), node, e);
       }
       pauseMillis =
-          granted > sessions
-              ? firstPause
-              : Math.min(pauseMillis * 2, settings.backoffMax().toMillis());
+          fruitful ? firstPause : Math.min(pauseMillis * 2, settings.backoffMax().toMillis());
       if (!pause(pauseMillis)) {
         return;
       }
@@ -204,9 +210,19 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       watching.cancel(false);
       connection = null;
       mine.end();
+      judge(mine);
       if (mine.attached) {
         capture.detached();
       }
+    }
+  }
+
+  private void judge(Connection ended) {
+    fruitful = ended.acked > 0;
+    if (fruitful) {
+      rejections = 0;
+    } else if (ended.rejected) {
+      rejections++;
     }
   }
 
@@ -261,6 +277,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     private LinkMessage.Welcome terms;
     private long unackedBytes;
     private long acked;
+    private boolean rejected;
 
     Connection(LinkChannel channel) {
       this.channel = channel;
@@ -296,10 +313,13 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       }
       terms = welcome;
       VolumeCapture source = factory.capture(welcome.grant());
+      capture = source;
       source.attached(welcome.grant());
       attached = true;
-      granted++;
-      capture = source;
+      if (rejections >= REJECTIONS_MAX) {
+        rejections = 0;
+        source.abandonFlights("the node refuses what is to be sent: " + lastRefusal.getMessage());
+      }
       lastRefusal = null;
       log.info(
           "volume {}: attached in session {} at seq {}",
@@ -432,6 +452,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         capture.wake();
       } else if (message instanceof LinkMessage.Refused refused) {
         lastRefusal = refused.refusal();
+        rejected = refused.code() == ErrorCode.CORRUPT || refused.code() == ErrorCode.INVALID;
         throw new IOException("the session is over: " + refused.code() + " " + refused.message());
       } else if (message instanceof LinkMessage.Bye bye) {
         throw new EOFException("the node takes leave: " + bye.reason());

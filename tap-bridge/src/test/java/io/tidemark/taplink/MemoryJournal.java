@@ -28,12 +28,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
 
 /** A journal of one volume that keeps every write, and its checks of what a tap may do. */
-final class MemoryJournal implements Journal, AutoCloseable {
+public final class MemoryJournal implements Journal, AutoCloseable {
   /** A journaled write, or a gap when {@code gapTo} is not 0. */
-  record Entry(long seq, long time, long offset, long length, byte[] data, long gapTo) {}
+  public record Entry(long seq, long time, long offset, long length, byte[] data, long gapTo) {}
 
   /** A dark span: {@code done} is the seq at completion, -1 while open. */
-  record Dark(long first, long last, long done) {}
+  public record Dark(long first, long last, long done) {}
 
   final int size;
   private final ScheduledExecutorService timer = Executors.newScheduledThreadPool(1);
@@ -54,25 +54,31 @@ final class MemoryJournal implements Journal, AutoCloseable {
   private final List<Runnable> held = new ArrayList<>();
   private TapStatus lastStatus;
   private long hashedBlocks;
+  private boolean spoiled;
   private long syncBytes;
 
-  MemoryJournal(int size) {
+  public MemoryJournal(int size) {
     this.size = size;
     this.state = new byte[size];
     this.written = new boolean[size];
   }
 
   /** Answers that much later, without holding up the order. */
-  void delay(long millis) {
+  public void delay(long millis) {
     delayMillis = millis;
   }
 
-  synchronized void synchronous(boolean on) {
+  /** Refuses every live segment as damaged. */
+  public synchronized void spoil(boolean on) {
+    spoiled = on;
+  }
+
+  public synchronized void synchronous(boolean on) {
     synchronous = on;
   }
 
   /** Keeps answers back until {@code stall(false)}. */
-  void stall(boolean on) {
+  public void stall(boolean on) {
     List<Runnable> release;
     synchronized (this) {
       stalled = on;
@@ -84,7 +90,7 @@ final class MemoryJournal implements Journal, AutoCloseable {
     release.forEach(Runnable::run);
   }
 
-  synchronized void fence(UUID tap) {
+  public synchronized void fence(UUID tap) {
     fencedTap = tap;
     if (living != null) {
       living.end(new Refusal(ErrorCode.FENCED, "promoted elsewhere"));
@@ -92,7 +98,7 @@ final class MemoryJournal implements Journal, AutoCloseable {
   }
 
   /** The volume was deleted and created again. */
-  synchronized void recreate() {
+  public synchronized void recreate() {
     id = VolumeId.random();
     entries.clear();
     darks.clear();
@@ -107,45 +113,45 @@ final class MemoryJournal implements Journal, AutoCloseable {
   }
 
   /** Breaks the living session as a node's death does. */
-  synchronized void breakSession() {
+  public synchronized void breakSession() {
     if (living != null) {
       living.end(new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the node goes down"));
     }
   }
 
-  synchronized List<Entry> entries() {
+  public synchronized List<Entry> entries() {
     return List.copyOf(entries);
   }
 
-  synchronized List<Dark> darks() {
+  public synchronized List<Dark> darks() {
     return List.copyOf(darks);
   }
 
-  synchronized byte[] content() {
+  public synchronized byte[] content() {
     return state.clone();
   }
 
-  synchronized long head() {
+  public synchronized long head() {
     return head;
   }
 
-  synchronized boolean syncOpen() {
+  public synchronized boolean syncOpen() {
     return syncOpen;
   }
 
-  synchronized TapStatus lastStatus() {
+  public synchronized TapStatus lastStatus() {
     return lastStatus;
   }
 
-  synchronized long hashedBlocks() {
+  public synchronized long hashedBlocks() {
     return hashedBlocks;
   }
 
-  synchronized long syncBytes() {
+  public synchronized long syncBytes() {
     return syncBytes;
   }
 
-  synchronized boolean attached() {
+  public synchronized boolean attached() {
     return living != null;
   }
 
@@ -250,6 +256,9 @@ final class MemoryJournal implements Journal, AutoCloseable {
     }
 
     private void appendNow(SegmentMeta meta, ByteBuffer data) {
+      if (spoiled && meta.kind() == io.tidemark.segment.SegmentKind.LIVE) {
+        throw new Refusal(ErrorCode.CORRUPT, "spoiled");
+      }
       for (int i = 0; i < meta.chunkCount(); i++) {
         CRC32C crc = new CRC32C();
         crc.update(data.slice(i * meta.chunkBytes(), meta.chunkLength(i)));
@@ -354,7 +363,7 @@ final class MemoryJournal implements Journal, AutoCloseable {
     }
   }
 
-  static void replay(Entry entry, byte[] onto) {
+  public static void replay(Entry entry, byte[] onto) {
     if (entry.gapTo() != 0) {
       return;
     }
