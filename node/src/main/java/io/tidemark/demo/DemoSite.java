@@ -143,6 +143,20 @@ final class DemoSite {
     return newest[0];
   }
 
+  /** Waits until a job has ended; returns what is known of it then. */
+  JsonNode awaitJob(JsonNode started) throws InterruptedException {
+    JsonNode[] newest = {started};
+    await(
+        node,
+        "node",
+        "the job did not end",
+        () -> {
+          newest[0] = client.get("/jobs/" + started.path("id").asText());
+          return !newest[0].path("state").asText().equals("running");
+        });
+    return newest[0];
+  }
+
   private interface Condition {
     boolean holds() throws InterruptedException;
   }

@@ -50,6 +50,7 @@ final class Story {
       everySingleWrite(shop, moments);
       killTheNodeAgain(before, image);
       equality(shop);
+      verifyAndExport(before);
       writableImage(before, shop);
     }
     goHome();
@@ -236,6 +237,36 @@ final class Story {
         volume.at("/journal/rawBytes").asText()
             + " bytes were written, the journal keeps them in "
             + volume.at("/journal/storedBytes").asText());
+  }
+
+  private void verifyAndExport(ShopServer.Moment before) throws IOException, InterruptedException {
+    chapter("The whole history checked, and a moment exported");
+    JsonNode verified =
+        site.awaitJob(
+            site.client().post("/volumes/" + DemoSite.VOLUME + "/verify", NodeClient.object()));
+    claim(
+        verified.path("state").asText().equals("done"),
+        "every checksum holds and the index agrees with the journal" + trouble(verified));
+    Path file = stage.directory().resolve("exported.img");
+    JsonNode exported =
+        site.awaitJob(
+            site.client()
+                .post(
+                    "/exports",
+                    NodeClient.object()
+                        .put("volume", DemoSite.VOLUME)
+                        .put("at", "seq:" + before.seq())
+                        .put("format", "raw")
+                        .put("path", file.toString())));
+    claim(
+        exported.path("state").asText().equals("done")
+            && ShopServer.sha256(Files.readAllBytes(file)).equals(before.sha256()),
+        "the moment before the mistake is a raw disk image in a file" + trouble(exported));
+  }
+
+  private static String trouble(JsonNode job) {
+    JsonNode error = job.path("error");
+    return error.isObject() ? ": " + error.path("message").asText() : "";
   }
 
   private void writableImage(ShopServer.Moment before, ShopServer shop) throws IOException {
