@@ -36,7 +36,7 @@ final class KillRounds implements AutoCloseable {
   private static final int REGION_BYTES = 1 << 20;
   private static final int POINTS_A_ROUND_MAX = 40;
   private static final int OLD_POINTS_A_ROUND = 3;
-  private static final Duration DRAIN_LIMIT = Duration.ofSeconds(90);
+  private static final Duration DRAIN_LIMIT = Duration.ofSeconds(150);
 
   private enum Victim {
     NONE,

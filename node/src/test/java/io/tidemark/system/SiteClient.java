@@ -15,6 +15,7 @@ import java.time.Duration;
 /** The admin HTTP interface as a program sees it. */
 final class SiteClient {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Duration UNACKNOWLEDGED_LIMIT = Duration.ofSeconds(60);
   private final HttpClient http =
       HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
   private final String base;
@@ -45,6 +46,11 @@ final class SiteClient {
     return send("GET", path, null);
   }
 
+  /** Whether the node says that it can serve. */
+  boolean ready() throws IOException, InterruptedException {
+    return sendOnce("GET", "/health/ready", null).status() == 200;
+  }
+
   Answer post(String path, ObjectNode body) throws IOException, InterruptedException {
     return send("POST", path, body.toString());
   }
@@ -53,7 +59,18 @@ final class SiteClient {
     return send("DELETE", path, null);
   }
 
+  /** Sends, and sends again while the site says that it could not acknowledge in time. */
   Answer send(String method, String path, String body) throws IOException, InterruptedException {
+    long deadline = System.nanoTime() + UNACKNOWLEDGED_LIMIT.toNanos();
+    Answer answer = sendOnce(method, path, body);
+    while (answer.status() == 503 && System.nanoTime() < deadline) {
+      answer = sendOnce(method, path, body);
+    }
+    return answer;
+  }
+
+  private Answer sendOnce(String method, String path, String body)
+      throws IOException, InterruptedException {
     HttpRequest request =
         HttpRequest.newBuilder(URI.create(base + path))
             .timeout(Duration.ofSeconds(60))

@@ -74,7 +74,7 @@ final class TestSite implements AutoCloseable {
           if (!node.alive()) {
             throw new IOException("the node ended: " + node.output());
           }
-          return client.get("/health/ready").status() == 200;
+          return client.ready();
         });
   }
 
