@@ -65,8 +65,7 @@ final class JobCommands implements Runnable {
   static String sentence(JsonNode job) {
     StringBuilder text = new StringBuilder();
     text.append("job ").append(job.path("id").asText());
-    text.append(" (").append(job.path("kind").asText()).append(' ');
-    text.append(job.path("subject").asText()).append(") is ");
+    text.append(" (").append(job.path("subject").asText()).append(") is ");
     text.append(job.path("state").asText());
     text.append(
         String.format(
