@@ -50,8 +50,8 @@ final class PhaseCheck {
    */
   void time(long seq) throws Exception {
     JsonNode point = site.client.point(volume, "seq:" + seq).orFail();
-    JsonNode same = site.client.point(volume, "time:" + point.at("/time").asText()).orFail();
-    if (same.at("/seq").asLong() != seq) {
+    JsonNode same = site.client.point(volume, "time:" + point.at("/at/time").asText()).orFail();
+    if (same.at("/at/seq").asLong() != seq) {
       throw new AssertionError("the time of seq " + seq + " resolves to " + same);
     }
   }
