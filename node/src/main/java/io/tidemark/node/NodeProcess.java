@@ -106,6 +106,7 @@ final class NodeProcess implements AutoCloseable {
 
   private void startAll() throws Exception {
     MicroTime begun = new MicroTime(clock.micros());
+    Ports.requireFree(settings);
     CassandraSettings cassandra = cassandra(CassandraSettings.of(settings.config()));
     CqlSession session = CassandraSessions.open(cassandra);
     started("Cassandra session", session::close);
@@ -124,7 +125,7 @@ final class NodeProcess implements AutoCloseable {
             cassandra.readsInFlight(),
             cassandra.chunkCacheBytes() / 8);
     SiteSystem site =
-        SiteSystem.start(
+        startSystem(
             akkaOverrides().withFallback(settings.config()),
             new SiteParts(
                 segments,
@@ -152,6 +153,18 @@ final class NodeProcess implements AutoCloseable {
     child.givenUp().thenAccept(ended::complete);
     addresses.put("cassandra", text(child.contactPoint()));
     return cassandra.withContactPoint(child.contactPoint());
+  }
+
+  private static SiteSystem startSystem(Config config, SiteParts parts) {
+    try {
+      return SiteSystem.start(config, parts);
+    } catch (Refusal e) {
+      throw e;
+    } catch (RuntimeException e) {
+      LOG.error("the actor system did not start", e);
+      throw new Refusal(
+          ErrorCode.FAILED, "the node's actor system did not start: " + e.getMessage(), e);
+    }
   }
 
   /** The order in which a node stops is ours, so Akka must not stop on its own at a signal. */
