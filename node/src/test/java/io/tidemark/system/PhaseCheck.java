@@ -34,8 +34,10 @@ final class PhaseCheck {
       explained += followers.get(i).follow(region(image, writers.get(i)), seq);
     }
     for (RegionWriter.Follower follower : followers) {
-      while (explained < seq - baseSeq && follower.skipInvisible()) {
-        explained++;
+      int skipped = -1;
+      while (explained < seq - baseSeq && skipped != 0) {
+        skipped = follower.skipInvisible(seq - baseSeq - explained);
+        explained += skipped;
       }
     }
     if (explained != seq - baseSeq) {
