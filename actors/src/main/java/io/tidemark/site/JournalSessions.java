@@ -35,12 +35,17 @@ public final class JournalSessions implements CqlSessionProvider {
 
   @Override
   public Future<CqlSession> connect(ExecutionContext executor) {
-    Opener opener =
-        system
-            .settings()
-            .setup()
-            .get(Opener.class)
-            .orElseThrow(() -> new IllegalStateException("no Cassandra session was given"));
-    return FutureConverters.asScala(opener.open.get());
+    return FutureConverters.asScala(open(system));
+  }
+
+  /** Opens another session; whoever asks closes it. */
+  static CompletionStage<CqlSession> open(ActorSystem system) {
+    return system
+        .settings()
+        .setup()
+        .get(Opener.class)
+        .orElseThrow(() -> new IllegalStateException("no Cassandra session was given"))
+        .open
+        .get();
   }
 }

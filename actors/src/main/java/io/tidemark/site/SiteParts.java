@@ -1,6 +1,7 @@
 package io.tidemark.site;
 
 import com.datastax.oss.driver.api.core.CqlSession;
+import io.tidemark.fence.WriterFence;
 import io.tidemark.index.IndexStore;
 import io.tidemark.index.IndexWriter;
 import io.tidemark.point.Points;
@@ -20,6 +21,7 @@ public record SiteParts(
     SegmentStore store,
     IndexWriter indexWriter,
     IndexStore indexStore,
+    WriterFence fence,
     Points points,
     MicroClock clock,
     Optional<Supplier<CompletionStage<CqlSession>>> journalSession) {}

@@ -102,6 +102,7 @@ public final class SiteSystem {
             parts.store(),
             parts.indexWriter(),
             parts.indexStore(),
+            parts.fence(),
             histories,
             system.dispatchers().lookup(DispatcherSelector.fromConfig("tidemark.index-dispatcher")),
             parts.clock(),
@@ -186,6 +187,8 @@ public final class SiteSystem {
         "akka.cluster.sharding.passivation.default-idle-strategy.idle-entity.timeout",
         config.getString("tidemark.volume.passivate-after"));
     if (journalInCassandra) {
+      akka.put("akka.cluster.split-brain-resolver.active-strategy", "lease-majority");
+      akka.put("tidemark-cluster-lease.keyspace", CassandraSettings.of(config).keyspace());
       putCassandra(akka, CassandraSettings.of(config));
     }
     return akka;

@@ -5,6 +5,7 @@ import akka.actor.typed.Behavior;
 import akka.actor.typed.SupervisorStrategy;
 import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
+import akka.actor.typed.javadsl.StashBuffer;
 import akka.actor.typed.javadsl.TimerScheduler;
 import akka.cluster.sharding.typed.javadsl.EntityTypeKey;
 import akka.persistence.typed.PersistenceId;
@@ -76,6 +77,12 @@ public final class VolumeEntity
 
   /** Ended sessions whose leftovers are not collected yet; more make a new attach wait. */
   public static final int ORPHANS_MAX = 1_024;
+
+  /** Requests that wait while the journal is claimed; what is above is sent again by its sender. */
+  private static final int CLAIM_STASH_MAX = 10_000;
+
+  /** An answer that the claim holds is not believed for longer. */
+  private static final long CLAIM_TRUSTED_NANOS = Duration.ofSeconds(1).toNanos();
 
   private static final int SNAPSHOTS_KEPT = 2;
   private static final String SILENCE = "silence";
@@ -180,6 +187,21 @@ public final class VolumeEntity
   @JsonTypeName("get-leftovers")
   public record GetLeftovers(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
+  private record Claimed(long term) implements Command {}
+
+  private record ClaimFailed(Throwable failure) implements Command {}
+
+  private record StillWriter(Command request, long askedNanos) implements Command {}
+
+  private record NotAsked(Command request, Throwable failure) implements Command {}
+
+  private record Deposed() implements Command {}
+
+  private record Confirmed(Journaled answer, ActorRef<Reply> replyTo) implements Command {}
+
+  private record NotConfirmed(long call, ActorRef<Reply> replyTo, Throwable failure)
+      implements Command {}
+
   private record SessionStopped(int session) implements Command {}
 
   private record SessionSilent(int session) implements Command {}
@@ -240,6 +262,7 @@ public final class VolumeEntity
   private final VolumeName name;
   private final VolumeParts parts;
   private final VolumeJobs jobs;
+  private final long term;
 
   // What follows lasts as long as the actor, not the volume.
   private ActorRef<Reply> connection;
@@ -250,10 +273,42 @@ public final class VolumeEntity
   private boolean choreRuns;
   private int failures;
 
-  /** The entity of the volume {@code name}. */
+  /** The entity of the volume {@code name}: claims the journal, then reads it (F1). */
   public static Behavior<Command> create(VolumeName name, VolumeParts parts) {
     return Behaviors.setup(
-        context -> Behaviors.withTimers(timers -> new VolumeEntity(context, timers, name, parts)));
+        context ->
+            Behaviors.withStash(CLAIM_STASH_MAX, waiting -> claim(context, waiting, name, parts)));
+  }
+
+  private static Behavior<Command> claim(
+      ActorContext<Command> context,
+      StashBuffer<Command> waiting,
+      VolumeName name,
+      VolumeParts parts) {
+    context.pipeToSelf(
+        parts.fence().claim(persistenceIdOf(name)),
+        (term, failure) -> failure == null ? new Claimed(term) : new ClaimFailed(failure));
+    return Behaviors.receive(Command.class)
+        .onMessage(
+            Claimed.class,
+            claimed ->
+                waiting.unstashAll(
+                    Behaviors.withTimers(
+                        timers -> new VolumeEntity(context, timers, name, parts, claimed.term()))))
+        .onMessage(
+            ClaimFailed.class,
+            failed -> {
+              context.getLog().warn("volume {}: not claimed", name, failed.failure());
+              return Behaviors.stopped();
+            })
+        .onAnyMessage(
+            request -> {
+              if (!waiting.isFull()) {
+                waiting.stash(request);
+              }
+              return Behaviors.same();
+            })
+        .build();
   }
 
   /** Where the events of the volume {@code name} are. */
@@ -265,7 +320,8 @@ public final class VolumeEntity
       ActorContext<Command> context,
       TimerScheduler<Command> timers,
       VolumeName name,
-      VolumeParts parts) {
+      VolumeParts parts,
+      long term) {
     super(
         PersistenceId.ofUniqueId(persistenceIdOf(name)),
         SupervisorStrategy.restartWithBackoff(
@@ -274,6 +330,7 @@ public final class VolumeEntity
     this.timers = timers;
     this.name = name;
     this.parts = parts;
+    this.term = term;
     this.jobs = new VolumeJobs(parts, persistenceIdOf(name));
   }
 
@@ -322,6 +379,12 @@ public final class VolumeEntity
         .onCommand(OrphansGone.class, this::onOrphansGone);
     handlers
         .forAnyState()
+        .onCommand(NotAsked.class, this::onNotAsked)
+        .onCommand(Deposed.class, c -> deposed())
+        .onCommand(Confirmed.class, this::onConfirmed)
+        .onCommand(NotConfirmed.class, this::onNotConfirmed)
+        .onCommand(Claimed.class, c -> Effect().noReply())
+        .onCommand(ClaimFailed.class, c -> Effect().noReply())
         .onCommand(GetLeftovers.class, this::onGetLeftovers)
         .onCommand(DoChores.class, this::onDoChores)
         .onCommand(StorageGone.class, this::onStorageGone)
@@ -332,7 +395,36 @@ public final class VolumeEntity
         .onCommand(IndexFailed.class, c -> Effect().noReply())
         .onCommand(RetryIndex.class, c -> Effect().noReply())
         .onCommand(OrphansGone.class, this::onLateOrphansGone);
-    return handlers.build();
+    return alone(handlers.build());
+  }
+
+  /** Whatever may persist is preceded by the question whether this is still the writer (F3). */
+  private CommandHandlerWithReply<Command, VolumeEvent, VolumeState> alone(
+      CommandHandlerWithReply<Command, VolumeEvent, VolumeState> handlers) {
+    return (state, command) -> {
+      if (command instanceof StillWriter cleared
+          && System.nanoTime() - cleared.askedNanos() < CLAIM_TRUSTED_NANOS) {
+        return handlers.apply(state, cleared.request());
+      }
+      return command instanceof StillWriter late
+          ? askFirst(late.request())
+          : persistsNothing(command) ? handlers.apply(state, command) : askFirst(command);
+    };
+  }
+
+  private static boolean persistsNothing(Command command) {
+    return command instanceof GetSummary
+        || command instanceof GetHistory
+        || command instanceof GetLeftovers
+        || command instanceof Heartbeat
+        || command instanceof Confirmed
+        || command instanceof NotConfirmed
+        || command instanceof NotAsked
+        || command instanceof Deposed
+        || command instanceof IndexFailed
+        || command instanceof RetryIndex
+        || command instanceof DoChores
+        || command instanceof ChoreFailed;
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> notFound(long call, ActorRef<Reply> replyTo) {
@@ -431,7 +523,7 @@ public final class VolumeEntity
     List<VolumeEvent> fresh =
         c.segments().stream().filter(s -> s.lastSeq() > head).map(VolumeEvent.class::cast).toList();
     if (fresh.isEmpty()) {
-      return Effect().reply(c.replyTo(), new Journaled(c.call(), head));
+      return confirm(new Journaled(c.call(), head), c.replyTo());
     }
     Optional<Refusal> invalid =
         VolumeState.refuseSegments(
@@ -445,7 +537,66 @@ public final class VolumeEntity
     return Effect()
         .persist(fresh)
         .thenRun((VolumeState next) -> index(next))
-        .thenReply(c.replyTo(), next -> new Journaled(c.call(), head((Live) next).seq()));
+        .thenRun(
+            (VolumeState next) ->
+                confirm(new Journaled(c.call(), head((Live) next).seq()), c.replyTo()))
+        .thenNoReply();
+  }
+
+  // ---- the only writer ------------------------------------------------------------------------
+
+  private ReplyEffect<VolumeEvent, VolumeState> askFirst(Command request) {
+    long now = System.nanoTime();
+    context.pipeToSelf(
+        parts.fence().holds(persistenceIdOf(name), term),
+        (holds, failure) ->
+            failure != null
+                ? new NotAsked(request, failure)
+                : holds ? new StillWriter(request, now) : new Deposed());
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onNotAsked(VolumeState state, NotAsked c) {
+    context.getLog().warn("volume {}: its claim cannot be checked", name, c.failure());
+    context.scheduleOnce(parts.settings().retryMin(), context.getSelf(), c.request());
+    return Effect().noReply();
+  }
+
+  /** Its successor answers what is asked from now on, once it is asked again. */
+  private ReplyEffect<VolumeEvent, VolumeState> deposed() {
+    context.getLog().warn("volume {}: another node has taken over, term {} ends", name, term);
+    return Effect().stop().thenNoReply();
+  }
+
+  /** Answers what is persisted once no other entity has claimed the journal since (F2). */
+  private ReplyEffect<VolumeEvent, VolumeState> confirm(Journaled answer, ActorRef<Reply> replyTo) {
+    context.pipeToSelf(
+        parts.fence().holds(persistenceIdOf(name), term),
+        (holds, failure) ->
+            failure == null && holds
+                ? new Confirmed(answer, replyTo)
+                : new NotConfirmed(answer.call(), replyTo, failure));
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onConfirmed(VolumeState state, Confirmed c) {
+    return Effect().reply(c.replyTo(), c.answer());
+  }
+
+  /** What was persisted in vain is passed over at the next recovery; the tap sends it again. */
+  private ReplyEffect<VolumeEvent, VolumeState> onNotConfirmed(VolumeState state, NotConfirmed c) {
+    c.replyTo()
+        .tell(
+            new Refused(
+                c.call(),
+                ErrorCode.NOT_ACKNOWLEDGED,
+                "volume '%s' was taken over by another node, or Cassandra did not tell"
+                    .formatted(name)));
+    if (c.failure() != null) {
+      context.getLog().warn("volume {}: its claim cannot be checked", name, c.failure());
+      return Effect().noReply();
+    }
+    return deposed();
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onGap(Live state, RecordGap c) {
@@ -455,7 +606,7 @@ public final class VolumeEntity
     }
     awaitWord(c.key().session());
     if (c.lastSeq() <= head(state).seq()) {
-      return Effect().reply(c.replyTo(), new Journaled(c.call(), head(state).seq()));
+      return confirm(new Journaled(c.call(), head(state).seq()), c.replyTo());
     }
     Optional<Refusal> invalid =
         VolumeState.refuseGap(state, c.firstSeq(), c.lastSeq(), c.timeMicros());
@@ -466,7 +617,10 @@ public final class VolumeEntity
         .persist(
             (VolumeEvent) new GapRecorded(c.firstSeq(), c.lastSeq(), c.timeMicros(), c.reason()))
         .thenRun(() -> tell("gap-recorded", "capture was lost: " + c.reason()))
-        .thenReply(c.replyTo(), next -> new Journaled(c.call(), head((Live) next).seq()));
+        .thenRun(
+            (VolumeState next) ->
+                confirm(new Journaled(c.call(), head((Live) next).seq()), c.replyTo()))
+        .thenNoReply();
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onCompleteSync(Live state, CompleteSync c) {
@@ -477,7 +631,7 @@ public final class VolumeEntity
     awaitWord(c.key().session());
     long head = head(state).seq();
     if (state.openSync().isEmpty()) {
-      return Effect().reply(c.replyTo(), new Journaled(c.call(), head));
+      return confirm(new Journaled(c.call(), head), c.replyTo());
     }
     return Effect()
         .persist((VolumeEvent) new SyncCompleted(head, c.differentBytes(), now()))
@@ -486,7 +640,8 @@ public final class VolumeEntity
                 tell(
                     "sync-completed",
                     c.differentBytes() + " bytes differed; every write is a point from " + head))
-        .thenReply(c.replyTo(), next -> new Journaled(c.call(), head));
+        .thenRun(() -> confirm(new Journaled(c.call(), head), c.replyTo()))
+        .thenNoReply();
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onHeartbeat(Live state, Heartbeat c) {

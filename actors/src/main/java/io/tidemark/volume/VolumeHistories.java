@@ -12,6 +12,8 @@ import io.tidemark.index.SegmentEntry;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletionStage;
@@ -44,7 +46,33 @@ public final class VolumeHistories {
 
   /** The segments of one volume; {@code persistenceId} as in {@code HistoryView}. */
   public SegmentHistory of(String persistenceId) {
-    return (from, to) -> collect(persistenceId, from, to, VolumeHistories::segment);
+    return (from, to) ->
+        collect(persistenceId, from, to, VolumeHistories::segment)
+            .thenApply(VolumeHistories::withoutSuperseded);
+  }
+
+  /**
+   * Leaves out what an entity stored after another one had taken over and journaled the same
+   * writes: the newer session's segment stands.
+   */
+  static List<SegmentEntry> withoutSuperseded(List<SegmentEntry> all) {
+    Deque<SegmentEntry> kept = new ArrayDeque<>();
+    for (SegmentEntry entry : all) {
+      while (!kept.isEmpty()
+          && kept.getLast().meta().lastSeq().value() >= entry.meta().firstSeq().value()
+          && session(kept.getLast()) <= session(entry)) {
+        kept.removeLast();
+      }
+      if (kept.isEmpty()
+          || kept.getLast().meta().lastSeq().value() < entry.meta().firstSeq().value()) {
+        kept.addLast(entry);
+      }
+    }
+    return List.copyOf(kept);
+  }
+
+  private static long session(SegmentEntry entry) {
+    return entry.segmentNumber() >>> 32;
   }
 
   /** Ids of all index nodes that the events tell of. */

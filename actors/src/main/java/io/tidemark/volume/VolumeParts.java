@@ -1,5 +1,6 @@
 package io.tidemark.volume;
 
+import io.tidemark.fence.WriterFence;
 import io.tidemark.index.IndexStore;
 import io.tidemark.index.IndexWriter;
 import io.tidemark.position.MicroClock;
@@ -13,6 +14,7 @@ import java.util.function.LongSupplier;
  * What a volume entity works with; the same for all volumes of a node.
  *
  * @param site name of the site, shown in summaries
+ * @param fence tells whether an entity is still the one that may write
  * @param histories reads events back
  * @param indexExecutor where index nodes are built; never an actor's thread
  * @param clock stamps events
@@ -26,6 +28,7 @@ public record VolumeParts(
     SegmentStore store,
     IndexWriter indexWriter,
     IndexStore indexStore,
+    WriterFence fence,
     VolumeHistories histories,
     Executor indexExecutor,
     MicroClock clock,

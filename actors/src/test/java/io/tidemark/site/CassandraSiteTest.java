@@ -13,6 +13,7 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
 import io.tidemark.index.StoredIndexReader;
@@ -109,6 +110,7 @@ class CassandraSiteTest {
                 store,
                 new StoredIndexWriter(index, builders),
                 index,
+                new CassandraWriterFence(session, settings),
                 points,
                 MicroClock.system(),
                 Optional.of(() -> CassandraSessions.openAsync(settings))));
@@ -293,7 +295,8 @@ class CassandraSiteTest {
       PointReader reader = get(points.open(view, history, point));
       get(reader.read(0, 4096));
       System.out.printf(
-          "recovery %d ms, %d index nodes in the frontier, open in the middle and first read %d ms%n",
+          "recovery %d ms, %d index nodes in the frontier, open in the middle and first read %d"
+              + " ms%n",
           recovery, view.frontier().size(), millisSince(begun));
       assertTrue(recovery < Duration.ofSeconds(1).toMillis(), recovery + " ms");
     } finally {

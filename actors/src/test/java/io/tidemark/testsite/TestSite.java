@@ -6,6 +6,7 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import akka.actor.typed.javadsl.Adapter;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
+import io.tidemark.fence.WriterFence;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.journal.TapIdentity;
 import io.tidemark.point.HistoryView;
@@ -109,7 +110,14 @@ public final class TestSite implements AutoCloseable {
     SiteSystem node =
         SiteSystem.start(
             config(worldName, seeds + extra),
-            new SiteParts(store, index, index, points(), MicroClock.system(), Optional.empty()));
+            new SiteParts(
+                store,
+                index,
+                index,
+                WriterFence.NONE,
+                points(),
+                MicroClock.system(),
+                Optional.empty()));
     nodes.add(node);
     get(node.up());
     return node;

@@ -12,6 +12,7 @@ import akka.actor.testkit.typed.javadsl.ActorTestKit;
 import akka.actor.testkit.typed.javadsl.TestProbe;
 import akka.actor.typed.ActorRef;
 import com.typesafe.config.Config;
+import io.tidemark.fence.WriterFence;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.point.HistoryView;
@@ -100,6 +101,7 @@ class VolumeEntityTest {
             store,
             index,
             index,
+            WriterFence.NONE,
             VolumeHistories.of(kit.system()),
             worker,
             (MicroClock) clock::incrementAndGet,

@@ -5,6 +5,7 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
 import io.tidemark.config.NodeSettings;
@@ -107,6 +108,7 @@ final class BenchSite implements AutoCloseable {
                 segments,
                 new StoredIndexWriter(index, indexThreads),
                 index,
+                new CassandraWriterFence(session, settings),
                 coldPoints(),
                 clock,
                 Optional.of(() -> CassandraSessions.openAsync(settings))));

@@ -8,6 +8,7 @@ import akka.actor.typed.javadsl.AskPattern;
 import akka.actor.typed.receptionist.Receptionist;
 import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.japi.function.Function;
+import akka.pattern.Patterns;
 import io.tidemark.image.ImageDirectory;
 import io.tidemark.image.ImageEntity;
 import io.tidemark.image.ImageEntity.Described;
@@ -47,6 +48,8 @@ import org.slf4j.LoggerFactory;
 public final class SiteImages implements Images {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,127}");
   private static final Duration ASK_TIMEOUT = Duration.ofSeconds(10);
+  private static final Duration LEAVING_LIMIT = Duration.ofSeconds(2);
+  private static final Duration LEAVING_POLL = Duration.ofMillis(20);
   private static final Duration CONDITIONS_TIMEOUT = Duration.ofSeconds(2);
   private static final Duration RETRY_MIN = Duration.ofMillis(500);
   private static final Duration RETRY_MAX = Duration.ofSeconds(30);
@@ -321,13 +324,17 @@ public final class SiteImages implements Images {
         .thenCompose(
             described ->
                 described.spec().node().equals(node)
-                    ? closeHere(name, force)
+                    ? closeHere(name, force, System.nanoTime() + LEAVING_LIMIT.toNanos())
                     : closeThere(described.spec().node(), name, force));
   }
 
-  private CompletionStage<Void> closeHere(String name, boolean force) {
+  /** A client that has just disconnected may still be leaving: it is waited for, briefly. */
+  private CompletionStage<Void> closeHere(String name, boolean force, long deadlineNanos) {
     int connected = server.condition(name).map(ImageServer.Condition::clients).orElse(0);
     if (connected > 0 && !force) {
+      if (System.nanoTime() < deadlineNanos) {
+        return Patterns.after(LEAVING_POLL, system, () -> closeHere(name, false, deadlineNanos));
+      }
       return CompletableFuture.failedStage(
           new Refusal(
               ErrorCode.BUSY,
@@ -464,7 +471,7 @@ public final class SiteImages implements Images {
     return new ImageHost.Local() {
       @Override
       public CompletionStage<Void> close(String name, boolean force) {
-        return closeHere(name, force);
+        return closeHere(name, force, System.nanoTime() + LEAVING_LIMIT.toNanos());
       }
 
       @Override

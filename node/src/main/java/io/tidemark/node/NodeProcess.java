@@ -8,6 +8,7 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
 import io.tidemark.config.Endpoint;
@@ -130,6 +131,7 @@ final class NodeProcess implements AutoCloseable {
                 segments,
                 new StoredIndexWriter(index, pool("index-build", INDEX_THREADS)),
                 index,
+                new CassandraWriterFence(session, cassandra),
                 points,
                 clock,
                 Optional.of(() -> CassandraSessions.openAsync(cassandra))));

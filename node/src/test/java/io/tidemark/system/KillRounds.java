@@ -65,9 +65,13 @@ final class KillRounds implements AutoCloseable {
     for (int i = 0; i < WRITERS; i++) {
       writers.add(new RegionWriter((long) i * REGION_BYTES, REGION_BYTES, random.nextLong()));
     }
+    tap = site.tap(VOLUME, backing);
+  }
+
+  /** Starts the site and the tap; a failure leaves it to {@link #close} to end what was started. */
+  void start() throws Exception {
     site.start();
     site.client.createVolume(VOLUME, (long) WRITERS * REGION_BYTES);
-    tap = site.tap(VOLUME, backing);
     tap.start();
     awaitDrained();
   }
@@ -249,6 +253,7 @@ final class KillRounds implements AutoCloseable {
     Path directory = Files.createDirectories(Path.of(arguments[2]));
     System.out.printf("%d rounds, seed %d%n", rounds, seed);
     try (KillRounds oracle = new KillRounds(directory, seed, System.out)) {
+      oracle.start();
       for (int i = 1; i <= rounds; i++) {
         oracle.round(i);
       }

@@ -17,6 +17,7 @@ class KillRoundsTest {
   void shouldLoseNothingJournaledWhateverIsKilled(@TempDir Path directory) throws Exception {
     System.out.println("seed " + SEED + " (-Dtidemark.test.seed=" + SEED + ")");
     try (KillRounds oracle = new KillRounds(directory, SEED, System.out)) {
+      oracle.start();
       for (int i = 1; i <= ROUNDS; i++) {
         oracle.round(i);
       }

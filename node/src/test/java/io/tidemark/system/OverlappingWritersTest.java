@@ -129,11 +129,11 @@ class OverlappingWritersTest {
       newestSubmission = Math.max(newestSubmission, write.submitted);
       state = image;
       JsonNode point = site.client.point(VOLUME, "seq:" + seq).orFail();
-      String time = point.at("/time").asText();
+      String time = point.at("/at/time").asText();
       assertTrue(time.compareTo(lastTime) != 0, "two writes share the time " + time);
       lastTime = time;
       JsonNode byTime = site.client.point(VOLUME, "time:" + time).orFail();
-      assertEquals(seq, byTime.at("/seq").asLong(), "the moment " + time);
+      assertEquals(seq, byTime.at("/at/seq").asLong(), "the moment " + time);
     }
   }
 

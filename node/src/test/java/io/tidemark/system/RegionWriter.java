@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
 
 /**
  * A protected host's writer that owns one region of the volume, and the plain model of that region.
@@ -18,6 +19,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 final class RegionWriter {
   private static final int SECTOR = 512;
   private static final int SMALL_MAX = 16 << 10;
+  private static final int CYCLE_MAX = 8;
   private final long offset;
   private final byte[] content;
   private final Random random;
@@ -80,9 +82,16 @@ final class RegionWriter {
 
   /** Writes until told to stop, the count is reached, or the server is gone. */
   void run(String uri, int count, AtomicBoolean stop) throws IOException {
+    run(uri, count, stop::get);
+  }
+
+  /**
+   * @param stop asked before each write; may take its time, which paces the writer
+   */
+  void run(String uri, int count, BooleanSupplier stop) throws IOException {
     NbdClient client = NbdClient.connect(NbdUri.parse(uri));
     try {
-      for (int i = 0; i < count && !stop.get(); i++) {
+      for (int i = 0; i < count && !stop.getAsBoolean(); i++) {
         Op op = next();
         unanswered = op;
         send(client, op);
@@ -178,20 +187,30 @@ final class RegionWriter {
       return applied;
     }
 
-    /** Applies the next write although the image may not tell it from its predecessor. */
-    boolean skipInvisible() {
-      Op op = nextOp();
-      if (op == null) {
-        return false;
-      }
+    /**
+     * Applies the next writes, at most {@code max}, if together they leave the region as it is,
+     * such as a write into zeroes that is trimmed again: the image does not tell whether they
+     * happened.
+     *
+     * @return how many, 0 for none
+     */
+    int skipInvisible(long max) {
       byte[] before = state.clone();
-      op.applyTo(state);
-      if (Arrays.equals(before, state)) {
+      int from = applied;
+      while (applied - from < Math.min(max, CYCLE_MAX)) {
+        Op op = nextOp();
+        if (op == null) {
+          break;
+        }
+        op.applyTo(state);
         applied++;
-        return true;
+        if (Arrays.equals(before, state)) {
+          return applied - from;
+        }
       }
       System.arraycopy(before, 0, state, 0, state.length);
-      return false;
+      applied = from;
+      return 0;
     }
 
     private Op nextOp() {

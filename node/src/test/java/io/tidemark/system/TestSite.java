@@ -11,22 +11,35 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** A one-node site with embedded Cassandra in processes of its own; can be killed and restarted. */
+/**
+ * A node in a process of its own, by itself with an embedded Cassandra or as settings say; can be
+ * killed and restarted.
+ */
 final class TestSite implements AutoCloseable {
   private static final Duration START_LIMIT = Duration.ofSeconds(90);
   final Path directory;
   final int httpPort = freePort();
   final int tapLinkPort = freePort();
   final int nbdPort = freePort();
-  private final int arteryPort = freePort();
-  private final int managementPort = freePort();
-  private final int cqlPort = freePort();
+  final int arteryPort = freePort();
+  final int managementPort = freePort();
+  final int cqlPort = freePort();
   private final int storagePort = freePort();
   final SiteClient client = new SiteClient("http://127.0.0.1:" + httpPort);
+  private final String command;
   private Forked node;
 
+  /** A site of one node with a Cassandra of its own: {@code tidemark up}. */
   TestSite(Path directory) throws IOException {
+    this(directory, "");
+  }
+
+  /**
+   * @param more settings over the test's own; when not empty the node is a {@code tidemark node}
+   */
+  TestSite(Path directory, String more) throws IOException {
     this.directory = directory;
+    this.command = more.isEmpty() ? "up" : "node";
     Files.createDirectories(directory);
     Files.writeString(
         directory.resolve("site.conf"),
@@ -42,8 +55,15 @@ final class TestSite implements AutoCloseable {
           cassandra.embedded-server.heap = 512m
         }
         """
-            .formatted(
-                httpPort, tapLinkPort, nbdPort, arteryPort, managementPort, cqlPort, storagePort));
+                .formatted(
+                    httpPort,
+                    tapLinkPort,
+                    nbdPort,
+                    arteryPort,
+                    managementPort,
+                    cqlPort,
+                    storagePort)
+            + more);
   }
 
   static int freePort() throws IOException {
@@ -54,16 +74,20 @@ final class TestSite implements AutoCloseable {
 
   /** Starts the node and waits until it is ready. */
   void start() throws Exception {
+    launch();
+    awaitReady();
+  }
+
+  void launch() throws IOException {
     node =
         Forked.start(
             directory.resolve("node.log"),
-            List.of("-Xmx768m"),
-            "up",
+            List.of("-Xmx512m"),
+            command,
             "--config",
             directory.resolve("site.conf").toString(),
             "--data",
             directory.resolve("data").toString());
-    awaitReady();
   }
 
   void awaitReady() throws Exception {
@@ -80,6 +104,36 @@ final class TestSite implements AutoCloseable {
 
   void kill() {
     node.kill();
+  }
+
+  /** SIGTERM; waits for the orderly end. */
+  void stop() throws IOException {
+    node.close();
+  }
+
+  int exitCode(long seconds) throws InterruptedException {
+    return node.exitCode(seconds);
+  }
+
+  String output() throws IOException {
+    return node.output();
+  }
+
+  long pid() {
+    return node.pid();
+  }
+
+  /** Entities of the volume type that live on this node, from Akka's own management interface. */
+  int volumesHere() throws IOException, InterruptedException {
+    int entities = 0;
+    for (var region :
+        new SiteClient("http://127.0.0.1:" + managementPort)
+            .get("/cluster/shards/volume")
+            .orFail()
+            .path("regions")) {
+      entities += region.path("numEntities").asInt();
+    }
+    return entities;
   }
 
   boolean alive() {
