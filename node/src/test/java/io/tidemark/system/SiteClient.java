@@ -116,7 +116,14 @@ final class SiteClient {
         "/api/v1/images", object().put("volume", volume).put("at", at).put("writable", writable));
   }
 
-  void closeImage(String name) throws IOException, InterruptedException {
-    delete("/api/v1/images/" + name).orFail();
+  /** Closes; waits a while for the node to notice that the last client has hung up. */
+  void closeImage(String name) throws Exception {
+    Await.until(
+        "image " + name + " is closed",
+        Duration.ofSeconds(20),
+        () -> {
+          Answer answer = delete("/api/v1/images/" + name);
+          return !answer.code().equals("BUSY") && answer.orFail() != null;
+        });
   }
 }
