@@ -17,6 +17,8 @@ import java.util.Optional;
  * @param storedBytes the same after compression
  * @param tapAddress of the attached tap, or of the last one
  * @param tapConnected whether it is attached now
+ * @param tapNode cluster address of the node that the attached tap's link is to, empty when none is
+ *     attached or it has not made itself known yet
  * @param tapStatus the tap's newest word, empty when none is attached
  * @param tapStatusMicros when it came
  */
@@ -36,6 +38,7 @@ public record VolumeSummary(
     long storedBytes,
     boolean tapConnected,
     Optional<String> tapAddress,
+    Optional<String> tapNode,
     Optional<TapStatus> tapStatus,
     long tapStatusMicros,
     List<DarkInterval> dark) {}

@@ -1035,9 +1035,18 @@ public final class VolumeEntity
         ledger.counts().storedBytes(),
         tap.attached(),
         tap.session() == 0 ? Optional.empty() : Optional.of(tap.address()),
+        tap.attached() ? tapNode() : Optional.empty(),
         tap.attached() ? Optional.ofNullable(status) : Optional.empty(),
         tap.attached() && status != null ? statusMicros : 0,
         VolumeState.dark(state));
+  }
+
+  /** A reference to an actor of this node has no address of its own. */
+  private Optional<String> tapNode() {
+    return Optional.ofNullable(connection)
+        .map(ref -> ref.path().address())
+        .map(at -> at.hasGlobalScope() ? at : context.getSystem().address())
+        .map(Object::toString);
   }
 
   /**

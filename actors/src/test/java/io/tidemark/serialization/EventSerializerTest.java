@@ -250,6 +250,7 @@ class EventSerializerTest {
                 2,
                 true,
                 Optional.of("here"),
+                Optional.of("akka://site@127.0.0.1:1"),
                 Optional.of(status),
                 5,
                 List.of(dark))));

@@ -52,7 +52,11 @@ public final class AdminRoutes extends Exchange {
     this.services = services;
     Route volumes =
         new VolumeRoutes(
-                services.site(), services.points(), services.verifications(), services.clock())
+                services.site(),
+                services.points(),
+                services.images(),
+                services.verifications(),
+                services.clock())
             .route();
     Route images = new ImageRoutes(services.images()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();

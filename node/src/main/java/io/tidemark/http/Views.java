@@ -59,6 +59,7 @@ final class Views {
     ObjectNode tap = json.putObject("tap");
     tap.put("connected", volume.tapConnected());
     tap.put("address", volume.tapAddress().orElse(null));
+    tap.put("node", volume.tapNode().orElse(null));
     tap.put("mode", volume.tapStatus().map(s -> mode(s.mode())).orElse(null));
     volume
         .tapStatus()

@@ -7,6 +7,8 @@ import akka.http.javadsl.server.Route;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tidemark.image.ImageSummary;
+import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
@@ -26,14 +28,24 @@ final class VolumeRoutes extends Exchange {
   static final int SECTOR_BYTES = 512;
   static final long VOLUME_BYTES_MAX = 64L << 40;
 
+  /** Open images that a refusal names; of more it tells the number. */
+  private static final int IMAGES_NAMED_MAX = 10;
+
   private final Site site;
   private final VolumePoints points;
+  private final Images images;
   private final Verifications verifications;
   private final MicroClock clock;
 
-  VolumeRoutes(Site site, VolumePoints points, Verifications verifications, MicroClock clock) {
+  VolumeRoutes(
+      Site site,
+      VolumePoints points,
+      Images images,
+      Verifications verifications,
+      MicroClock clock) {
     this.site = site;
     this.points = points;
+    this.images = images;
     this.verifications = verifications;
     this.clock = clock;
   }
@@ -120,8 +132,33 @@ final class VolumeRoutes extends Exchange {
                     + name
                     + " to go on");
           }
-          return answerDone(() -> site.deleteVolume(name));
+          return answerDone(
+              () ->
+                  images
+                      .list()
+                      .thenCompose(
+                          open -> {
+                            refuseIfOpen(name, open);
+                            return site.deleteVolume(name);
+                          }));
         });
+  }
+
+  /** An image reads the history that would be deleted. */
+  private static void refuseIfOpen(VolumeName name, List<ImageSummary> open) {
+    List<String> names =
+        open.stream().filter(image -> image.volume().equals(name)).map(ImageSummary::name).toList();
+    if (names.isEmpty()) {
+      return;
+    }
+    int more = names.size() - IMAGES_NAMED_MAX;
+    throw new Refusal(
+        ErrorCode.BUSY,
+        "volume '"
+            + name
+            + "' has open images, close them first: "
+            + String.join(", ", names.subList(0, Math.min(names.size(), IMAGES_NAMED_MAX)))
+            + (more > 0 ? " and " + more + " more" : ""));
   }
 
   private Route point(VolumeName name) {

@@ -37,8 +37,9 @@ import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
 import io.tidemark.taplink.LinkSettings;
+import io.tidemark.taplink.LiveLinks;
 import io.tidemark.taplink.TapLinkServer;
-import io.tidemark.verify.BackingStoreCheck;
+import io.tidemark.verify.TapComparison;
 import io.tidemark.verify.VerifyJobs;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -139,8 +140,8 @@ final class NodeProcess implements AutoCloseable {
     await(site.up(), JOIN_LIMIT, "the node did not become a member of its cluster");
     site.system().getWhenTerminated().thenRun(this::actorSystemEnded);
     startManagement(site);
-    startTapLink(site);
-    startServices(site, session, segments, index, points, begun);
+    LiveLinks taps = startTapLink(site);
+    startServices(site, session, segments, index, points, taps, begun);
   }
 
   private CassandraSettings cassandra(CassandraSettings cassandra) {
@@ -201,7 +202,7 @@ final class NodeProcess implements AutoCloseable {
     addresses.put("management", settings.management().get().toString());
   }
 
-  private void startTapLink(SiteSystem site) throws Exception {
+  private LiveLinks startTapLink(SiteSystem site) throws Exception {
     Endpoint wanted = settings.tapLink();
     TapLinkServer link =
         await(
@@ -217,6 +218,7 @@ final class NodeProcess implements AutoCloseable {
     addresses.put("tap-link", text(link.address()));
     addresses.put(
         "artery", akka.cluster.typed.Cluster.get(site.system()).selfMember().address().toString());
+    return link.links();
   }
 
   private void startServices(
@@ -225,6 +227,7 @@ final class NodeProcess implements AutoCloseable {
       SegmentStore segments,
       IndexStore index,
       StoredPoints points,
+      LiveLinks taps,
       MicroTime begun)
       throws Exception {
     SitePoints volumePoints = new SitePoints(site.site(), points, site.histories()::of);
@@ -259,7 +262,7 @@ final class NodeProcess implements AutoCloseable {
             site.histories()::of,
             index,
             segments,
-            BackingStoreCheck.unavailable("not compared: a tap cannot be asked for its content"));
+            new TapComparison(site.site(), volumePoints, taps));
     started("verifications", verifications::close);
     ClusterStatus status =
         new ClusterStatus(

@@ -129,7 +129,7 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
 
     void all() {
       long indexShare = volume.rawBytes() / INDEX_SHARE + 1;
-      control.total(volume.rawBytes() + indexShare);
+      control.total(volume.rawBytes() + indexShare + view.sizeBytes());
       checkChunks();
       checkIndex(indexShare);
       checkBackingStore();
@@ -247,11 +247,18 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
               new WriteSeq(view.headSeq()),
               new MicroTime(view.headTimeMicros()),
               RecoveryPoint.MAIN_BRANCH);
-      BackingStoreCheck.Outcome outcome =
-          backing
-              .compare(new Located(volume.name(), view.volume(), view.sizeBytes(), head))
-              .toCompletableFuture()
-              .join();
+      BackingStoreCheck.Outcome outcome;
+      try {
+        outcome =
+            backing.compare(
+                new Located(volume.name(), view.volume(), view.sizeBytes(), head), control);
+      } catch (Refusal e) {
+        if (e.code() != ErrorCode.CORRUPT) {
+          throw e;
+        }
+        find("the newest content cannot be read: " + e.getMessage());
+        return;
+      }
       control.note("backingStore", outcome.words());
       for (ByteRange range : outcome.different()) {
         find(

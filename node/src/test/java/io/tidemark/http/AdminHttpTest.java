@@ -131,6 +131,7 @@ class AdminHttpTest {
     assertEquals(2, volume.at("/rpo/writes").asLong());
     assertTrue(volume.at("/tap/connected").asBoolean());
     assertEquals("host:/run/x.sock", volume.at("/tap/address").asText());
+    assertEquals("akka://tidemark@127.0.0.1:25520", volume.at("/tap/node").asText());
     assertEquals("continuous", volume.at("/tap/mode").asText());
     assertEquals(11, volume.at("/dark/0/fromSeq").asLong());
     assertEquals(20, volume.at("/dark/0/toSeq").asLong());
@@ -138,6 +139,25 @@ class AdminHttpTest {
     assertEquals("2026-01-31T12:00:21Z", volume.at("/dark/0/toTime").asText());
     assertEquals("spill file full", volume.at("/dark/0/reason").asText());
     assertEquals(1, get("/api/v1/volumes").size());
+  }
+
+  /** Open images keep their volume, whose deletion is refused by their names. */
+  @Test
+  void shouldNotDeleteAVolumeWithOpenImages() throws Exception {
+    assertEquals(
+        201, send("POST", "/api/v1/volumes", "{\"name\":\"x2\",\"sizeBytes\":512}").statusCode());
+    for (String image : new String[] {"x2-a", "x2-b"}) {
+      String body = "{\"volume\":\"x2\",\"at\":\"latest\",\"name\":\"%s\"}".formatted(image);
+      assertEquals(201, send("POST", "/api/v1/images", body).statusCode());
+    }
+    HttpResponse<String> refused = send("DELETE", "/api/v1/volumes/x2?confirm=x2", null);
+    assertProblem(409, "BUSY", refused);
+    String detail = JSON.readTree(refused.body()).path("detail").asText();
+    assertTrue(detail.endsWith(": x2-a, x2-b"), detail);
+    for (String image : new String[] {"x2-a", "x2-b"}) {
+      assertEquals(204, send("DELETE", "/api/v1/images/" + image, null).statusCode());
+    }
+    assertEquals(204, send("DELETE", "/api/v1/volumes/x2?confirm=x2", null).statusCode());
   }
 
   /** Create, repeat, delete with and without confirmation. */

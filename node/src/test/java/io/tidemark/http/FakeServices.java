@@ -118,6 +118,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
         1_000,
         true,
         Optional.of("host:/run/x.sock"),
+        Optional.of("akka://tidemark@127.0.0.1:25520"),
         Optional.of(new TapStatus(TapStatus.Mode.CONTINUOUS, 8_192, 2, NOW - SECOND / 2, 0, 0)),
         NOW,
         List.of(DARK));

@@ -6,12 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.NotUsed;
 import akka.stream.javadsl.Source;
+import io.tidemark.image.VolumePoints;
 import io.tidemark.index.IndexStore;
 import io.tidemark.index.SegmentEntry;
 import io.tidemark.job.JobRegistry;
 import io.tidemark.job.JobSummary;
 import io.tidemark.point.HistoryView;
+import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
+import io.tidemark.position.At;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
@@ -27,6 +30,7 @@ import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.Site;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
+import io.tidemark.taplink.LiveLinks;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -54,6 +58,7 @@ class VerifyJobsTest {
   private final JobRegistry jobs = new JobRegistry(MicroClock.system());
   private CompletableFuture<Void> gate = CompletableFuture.completedFuture(null);
   private BackingStoreCheck backing = BackingStoreCheck.unavailable("no tap is attached");
+  private Optional<String> tapNode = Optional.empty();
   private VerifyJobs verify;
 
   @BeforeEach
@@ -81,7 +86,7 @@ class VerifyJobsTest {
             id -> (from, to) -> CompletableFuture.completedStage(between(from, to)),
             new NoIndex(),
             new Chunks(),
-            head -> backing.compare(head));
+            (head, control) -> backing.compare(head, control));
   }
 
   private List<SegmentEntry> between(long from, long to) {
@@ -124,10 +129,9 @@ class VerifyJobsTest {
     data.get(7L)[CHUNK + 5] ^= 1;
     data.remove(150L);
     backing =
-        head ->
-            CompletableFuture.completedStage(
-                new BackingStoreCheck.Outcome(
-                    true, "compared at seq:200", List.of(new ByteRange(512, 1024))));
+        (head, control) ->
+            new BackingStoreCheck.Outcome(
+                true, "compared at seq:200", List.of(new ByteRange(512, 1024)));
     JobSummary job = ended(begin());
     assertEquals(JobSummary.State.FAILED, job.state());
     assertEquals(ErrorCode.CORRUPT, job.error().orElseThrow().code());
@@ -147,6 +151,33 @@ class VerifyJobsTest {
     gate.complete(null);
     assertEquals(JobSummary.State.CANCELLED, ended(job).state());
     assertEquals(JobSummary.State.DONE, ended(begin()).state());
+  }
+
+  /** A tap that is connected to another node is that node's to ask. */
+  @Test
+  void shouldNameTheNodeThatTheTapIsConnectedTo() {
+    backing = new TapComparison(new OneVolume(), new NoPoints(), new LiveLinks());
+    JobSummary job = ended(begin());
+    assertEquals(JobSummary.State.DONE, job.state());
+    assertTrue(job.result().get("backingStore").startsWith("not compared: no tap"), job.toString());
+    tapNode = Optional.of("akka://site@10.0.0.2:25520");
+    job = ended(begin());
+    assertEquals(JobSummary.State.DONE, job.state());
+    String words = job.result().get("backingStore");
+    assertTrue(words.startsWith("not compared here: "), words);
+    assertTrue(words.contains("akka://site@10.0.0.2:25520"), words);
+  }
+
+  private static final class NoPoints implements VolumePoints {
+    @Override
+    public CompletionStage<Located> locate(VolumeName volume, At at) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public CompletionStage<PointReader> open(Located located) {
+      throw new UnsupportedOperationException();
+    }
   }
 
   private final class Chunks implements SegmentStore {
@@ -197,7 +228,7 @@ class VerifyJobsTest {
     }
   }
 
-  private static final class OneVolume implements Site {
+  private final class OneVolume implements Site {
     private static final RecoveryPoint POINT =
         new RecoveryPoint(new WriteSeq(SEGMENTS), new MicroTime(5_000), "main");
 
@@ -229,8 +260,9 @@ class VerifyJobsTest {
               POINT,
               SEGMENTS * (3L * CHUNK - 512),
               1,
-              false,
+              tapNode.isPresent(),
               Optional.empty(),
+              tapNode,
               Optional.empty(),
               0,
               List.of()));

@@ -1289,6 +1289,25 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     }
   }
 
+  /**
+   * The newest seq given to a write when that and all before it are journaled and nothing is to be
+   * compared; empty otherwise, and while no node is attached.
+   */
+  Optional<WriteSeq> idleAt() {
+    lock.lock();
+    try {
+      return attached && baseKnown && !closed && drained()
+          ? Optional.of(new WriteSeq(base + nextOrdinal - 1))
+          : Optional.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  BackingContent backing() {
+    return backing;
+  }
+
   private boolean idle() {
     return front.isEmpty() && inFlight.isEmpty() && resend.isEmpty() && !spillInUse();
   }

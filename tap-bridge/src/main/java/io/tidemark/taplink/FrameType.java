@@ -16,7 +16,9 @@ public enum FrameType {
   REFUSED(10, false, true, 2048, 0),
   PING(11, true, true, 8, 0),
   PONG(12, true, true, 8, 0),
-  BYE(13, true, true, 1024, 0);
+  BYE(13, true, true, 1024, 0),
+  CONTENT_HASHES_REQUEST(14, false, true, 24, 0),
+  CONTENT_HASHES(15, true, false, 13 + 32 * 1024, 0);
 
   private final int code;
   private final boolean fromTap;

@@ -1,5 +1,6 @@
 package io.tidemark.taplink;
 
+import io.tidemark.capture.ContentHashes;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.position.ByteRange;
@@ -159,7 +160,7 @@ sealed interface LinkMessage {
 
   /** Tap to node: what does the journal hold there? */
   record HashesRequest(int id, ByteRange range, int blockBytes) implements LinkMessage {
-    private static final int BLOCK_BYTES_MIN = 4096;
+    static final int BLOCK_BYTES_MIN = 4096;
 
     @Override
     public FrameType type() {
@@ -207,6 +208,55 @@ sealed interface LinkMessage {
       ByteBuffer hashes = in.slice();
       in.position(in.limit());
       return new Hashes(id, hashes);
+    }
+  }
+
+  /** Node to tap, from version 2 on: what does the backing store hold there? */
+  record ContentHashesRequest(int id, ByteRange range, int blockBytes) implements LinkMessage {
+    @Override
+    public FrameType type() {
+      return FrameType.CONTENT_HASHES_REQUEST;
+    }
+
+    @Override
+    public ByteBuffer encode() {
+      return new HashesRequest(id, range, blockBytes).encode();
+    }
+
+    static ContentHashesRequest decode(ByteBuffer in) {
+      HashesRequest same = HashesRequest.decode(in);
+      return new ContentHashesRequest(same.id(), same.range(), same.blockBytes());
+    }
+  }
+
+  /** Tap to node: the answer to the request of that id. */
+  record ContentHashesAnswer(int id, ContentHashes content) implements LinkMessage {
+    private static final int HEAD_BYTES = 13;
+
+    @Override
+    public FrameType type() {
+      return FrameType.CONTENT_HASHES;
+    }
+
+    @Override
+    public ByteBuffer encode() {
+      ByteBuffer hashes = content.hashes().duplicate();
+      ByteBuffer out = ByteBuffer.allocate(HEAD_BYTES + hashes.remaining());
+      out.putInt(id).put((byte) content.state().ordinal()).putLong(content.seq().value());
+      return out.put(hashes).flip();
+    }
+
+    static ContentHashesAnswer decode(ByteBuffer in) {
+      int id = in.getInt();
+      int state = in.get();
+      WriteSeq seq = new WriteSeq(in.getLong());
+      ByteBuffer hashes = in.slice();
+      in.position(in.limit());
+      if (state < 0 || state >= ContentHashes.State.values().length) {
+        throw new IllegalArgumentException("no such state of content: " + state);
+      }
+      return new ContentHashesAnswer(
+          id, new ContentHashes(ContentHashes.State.values()[state], seq, hashes));
     }
   }
 
@@ -400,6 +450,8 @@ sealed interface LinkMessage {
             case PING -> Ping.decode(in);
             case PONG -> Pong.decode(in);
             case BYE -> Bye.decode(in);
+            case CONTENT_HASHES_REQUEST -> ContentHashesRequest.decode(in);
+            case CONTENT_HASHES -> ContentHashesAnswer.decode(in);
           };
       if (in.hasRemaining()) {
         throw new LinkProtocolException(in.remaining() + " bytes too many in " + frame.type());

@@ -5,7 +5,10 @@ import java.util.Optional;
 /** Versions of the tap link; a tap offers a range and the node chooses the newest it knows. */
 public enum ProtocolVersion {
   /** The first: segments, gaps, hashes and credits as docs/tap-protocol.md describes them. */
-  V1(1);
+  V1(1),
+
+  /** The node may ask for hashes of the backing store's content, too. */
+  V2(2);
 
   private final int code;
 

@@ -1,7 +1,9 @@
 package io.tidemark.taplink;
 
 import io.tidemark.capture.ActivityLog;
+import io.tidemark.capture.ContentHashes;
 import io.tidemark.capture.HashSource;
+import io.tidemark.capture.IdleContent;
 import io.tidemark.capture.Outgoing;
 import io.tidemark.capture.VolumeCapture;
 import io.tidemark.journal.SessionGrant;
@@ -22,6 +24,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -33,7 +37,7 @@ import org.slf4j.LoggerFactory;
 /**
  * The tap's end of the link of one volume: connects to the first node that answers, attaches, sends
  * what the volume's capture has, and starts again with a pause when the connection breaks. One
- * thread connects and writes, one reads.
+ * thread connects and writes, one reads, and one, if the node asks, hashes the backing store.
  */
 public final class TapLinkClient implements HashSource, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(TapLinkClient.class);
@@ -42,6 +46,9 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   private static final long IDLE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
   private static final long FAREWELL_SECONDS = 2;
   private static final long HASHES_SECONDS = 60;
+
+  /** The node's questions for content that may wait at once. */
+  private static final int CONTENT_OPEN_MAX = 8;
 
   /** After so many, what is in flight is given up for a gap, lest the link stand still for ever. */
   private static final int REJECTIONS_MAX = 5;
@@ -268,6 +275,8 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     private final Queue<LinkMessage> control = new ConcurrentLinkedQueue<>();
     private final Map<Integer, CompletableFuture<ByteBuffer>> asked = new ConcurrentHashMap<>();
     private final AtomicInteger nextId = new AtomicInteger();
+    private final AtomicInteger contentOpen = new AtomicInteger();
+    private final ExecutorService hasher = Executors.newSingleThreadExecutor(this::hasherThread);
     private final ArrayDeque<Long> unackedFrames = new ArrayDeque<>();
     private final Thread reader = new Thread(this::read, "tidemark-acks-" + identity.volume());
     private volatile long heardNanos = System.nanoTime();
@@ -282,6 +291,12 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     Connection(LinkChannel channel) {
       this.channel = channel;
       reader.setDaemon(true);
+    }
+
+    private Thread hasherThread(Runnable work) {
+      Thread thread = new Thread(work, "tidemark-content-" + identity.volume());
+      thread.setDaemon(true);
+      return thread;
     }
 
     void attach() throws IOException {
@@ -310,6 +325,9 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       }
       if (!(answer instanceof LinkMessage.Welcome welcome)) {
         throw new LinkProtocolException("the node answered HELLO with " + answer.type());
+      }
+      if (ProtocolVersion.choose(welcome.version(), welcome.version()).isEmpty()) {
+        throw new LinkProtocolException("the node chose version " + welcome.version());
       }
       terms = welcome;
       VolumeCapture source = factory.capture(welcome.grant());
@@ -447,6 +465,8 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         if (waiting != null) {
           waiting.complete(hashes.hashes());
         }
+      } else if (message instanceof LinkMessage.ContentHashesRequest request) {
+        hashContent(request);
       } else if (message instanceof LinkMessage.Ping ping) {
         control.add(new LinkMessage.Pong(ping.stamp()));
         capture.wake();
@@ -459,6 +479,30 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       } else if (!(message instanceof LinkMessage.Pong)) {
         throw new LinkProtocolException("unexpected " + message.type());
       }
+    }
+
+    private void hashContent(LinkMessage.ContentHashesRequest request) throws IOException {
+      if (terms.version() < ProtocolVersion.V2.code()
+          || request.range().end() > terms.grant().sizeBytes()
+          || contentOpen.incrementAndGet() > CONTENT_OPEN_MAX) {
+        throw new LinkProtocolException("a question for content that is not due: " + request);
+      }
+      hasher.execute(
+          () -> {
+            try {
+              ContentHashes content =
+                  new IdleContent(capture)
+                      .hashes(request.range(), request.blockBytes(), () -> !over && !stopping);
+              contentOpen.decrementAndGet();
+              control.add(new LinkMessage.ContentHashesAnswer(request.id(), content));
+              capture.wake();
+            } catch (InterruptedException e) {
+              Thread.currentThread().interrupt();
+            } catch (RuntimeException e) {
+              failure = new IOException("the content of " + request.range() + ": " + e, e);
+              closeChannel();
+            }
+          });
     }
 
     private void acknowledge(LinkMessage.Ack ack) throws IOException {
@@ -520,7 +564,29 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     void end() throws InterruptedException {
       closeChannel();
       failAsked();
-      reader.join();
+      try {
+        reader.join();
+      } finally {
+        hasher.shutdown();
+        awaitHasher();
+      }
+    }
+
+    /** Never interrupts it, which would close the backing store; it ends within one block. */
+    private void awaitHasher() {
+      boolean interrupted = false;
+      while (!hasher.isTerminated()) {
+        try {
+          if (!hasher.awaitTermination(FAREWELL_SECONDS, TimeUnit.SECONDS)) {
+            log.warn("volume {}: a read for verification takes long", identity.volume());
+          }
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

@@ -28,10 +28,12 @@ public final class TapLinkServer {
 
   private final Tcp.ServerBinding binding;
   private final SharedKillSwitch connections;
+  private final LiveLinks links;
 
-  private TapLinkServer(Tcp.ServerBinding binding, SharedKillSwitch connections) {
+  private TapLinkServer(Tcp.ServerBinding binding, SharedKillSwitch connections, LiveLinks links) {
     this.binding = binding;
     this.connections = connections;
+    this.links = links;
   }
 
   /**
@@ -47,6 +49,7 @@ public final class TapLinkServer {
       LinkSettings settings) {
     Materializer materializer = SystemMaterializer.get(system).materializer();
     SharedKillSwitch connections = KillSwitches.shared("tap-links");
+    LiveLinks links = new LiveLinks();
     AtomicInteger open = new AtomicInteger();
     Source<Tcp.IncomingConnection, CompletionStage<Tcp.ServerBinding>> incoming =
         settings.tls().isPresent()
@@ -54,10 +57,10 @@ public final class TapLinkServer {
             : Tcp.get(system).bind(host, port);
     return incoming
         .toMat(
-            Sink.foreach(c -> accept(c, journal, settings, connections, open, materializer)),
+            Sink.foreach(c -> accept(c, journal, settings, links, connections, open, materializer)),
             Keep.left())
         .run(materializer)
-        .thenApply(binding -> new TapLinkServer(binding, connections));
+        .thenApply(binding -> new TapLinkServer(binding, connections, links));
   }
 
   private static SSLEngine engine(SSLContext context) {
@@ -72,6 +75,7 @@ public final class TapLinkServer {
       Tcp.IncomingConnection connection,
       Journal journal,
       LinkSettings settings,
+      LiveLinks links,
       SharedKillSwitch connections,
       AtomicInteger open,
       Materializer materializer) {
@@ -87,7 +91,7 @@ public final class TapLinkServer {
     Flow<ByteString, ByteString, CompletionStage<Done>> link =
         Flow.<ByteString>create()
             .via(connections.flow())
-            .via(new TapSessionStage(journal, settings, peer))
+            .via(new TapSessionStage(journal, settings, links, peer))
             .watchTermination((NotUsed ignored, CompletionStage<Done> done) -> done);
     connection
         .handleWith(link, materializer)
@@ -104,6 +108,11 @@ public final class TapLinkServer {
   /** Where it listens. */
   public InetSocketAddress address() {
     return binding.localAddress();
+  }
+
+  /** The volumes whose taps are connected here. */
+  public LiveLinks links() {
+    return links;
   }
 
   /** Stops listening and takes leave of every tap, which go on with another node. */

@@ -11,10 +11,13 @@ import akka.stream.stage.GraphStage;
 import akka.stream.stage.GraphStageLogic;
 import akka.stream.stage.TimerGraphStageLogic;
 import akka.util.ByteString;
+import io.tidemark.capture.ContentHashes;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalSession;
 import io.tidemark.journal.TapIdentity;
+import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
@@ -22,10 +25,16 @@ import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentMeta;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import scala.jdk.javaapi.FutureConverters;
 
 /**
  * The node's end of one tap link: bytes in, bytes out. Frames go to the journal session in the
@@ -47,16 +56,23 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
   /** Questions for hashes that may be open at once. */
   private static final int HASHES_OPEN_MAX = 8;
 
+  /** Questions of ours for content that may be open at once. */
+  private static final int CONTENT_OPEN_MAX = 4;
+
+  private static final long CONTENT_SECONDS = 60;
+
   private final Inlet<ByteString> in = Inlet.create("tap.in");
   private final Outlet<ByteString> out = Outlet.create("tap.out");
   private final FlowShape<ByteString, ByteString> shape = FlowShape.of(in, out);
   private final Journal journal;
   private final LinkSettings settings;
+  private final LiveLinks links;
   private final String peer;
 
-  TapSessionStage(Journal journal, LinkSettings settings, String peer) {
+  TapSessionStage(Journal journal, LinkSettings settings, LiveLinks links, String peer) {
     this.journal = journal;
     this.settings = settings;
+    this.links = links;
     this.peer = peer;
   }
 
@@ -86,6 +102,40 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
 
   private record Hashed(int id, Outcome<ByteBuffer> outcome) {}
 
+  private record Question(
+      ByteRange range, int blockBytes, CompletableFuture<ContentHashes> answer) {}
+
+  /** The session as the rest of the node may use it. */
+  private record Link(VolumeId volume, AsyncCallback<Question> ask) implements LiveLink {
+    @Override
+    public CompletionStage<ContentHashes> contentHashes(ByteRange range, int blockBytes) {
+      Question question = new Question(range, blockBytes, new CompletableFuture<>());
+      FutureConverters.asJava(ask.invokeWithFeedback(question))
+          .whenComplete(
+              (asked, failure) -> {
+                if (failure != null) {
+                  question.answer().completeExceptionally(linkEnded());
+                }
+              });
+      return question
+          .answer()
+          .orTimeout(CONTENT_SECONDS, TimeUnit.SECONDS)
+          .exceptionally(
+              failure -> {
+                throw failure instanceof Refusal refusal
+                    ? refusal
+                    : new Refusal(
+                        ErrorCode.NOT_ACKNOWLEDGED,
+                        "the tap did not answer within " + CONTENT_SECONDS + " seconds",
+                        failure);
+              });
+    }
+  }
+
+  private static Refusal linkEnded() {
+    return new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the link to the tap ended");
+  }
+
   private final class Logic extends TimerGraphStageLogic {
     private final FrameParser parser = new FrameParser(LinkEnd.TAP, this::checkHeader);
     private final ArrayDeque<ByteBuffer> answers = new ArrayDeque<>();
@@ -94,6 +144,12 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     private AsyncCallback<Done> onDone;
     private AsyncCallback<Hashed> onHashed;
     private AsyncCallback<Outcome<Refusal>> onEnded;
+    private AsyncCallback<Question> onAsk;
+    private final Map<Integer, Question> asked = new HashMap<>();
+    private int lastAsked;
+    private VolumeName volume;
+    private ProtocolVersion version;
+    private Link link;
     private CompletionStage<JournalSession> attaching;
     private JournalSession session;
     private long bytesInFlight;
@@ -136,6 +192,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       onDone = createAsyncCallback(this::done);
       onHashed = createAsyncCallback(this::hashed);
       onEnded = createAsyncCallback(this::ended);
+      onAsk = createAsyncCallback(this::ask);
       scheduleWithFixedDelay("ping", settings.pingEvery(), settings.pingEvery());
       scheduleOnce("hello", settings.connectTimeout());
       pull(in);
@@ -144,9 +201,14 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     @Override
     public void postStop() {
       detach();
+      asked.values().forEach(question -> question.answer().completeExceptionally(linkEnded()));
+      asked.clear();
     }
 
     private void detach() {
+      if (link != null) {
+        links.closed(volume, link);
+      }
       if (attaching != null && !detached) {
         detached = true;
         attaching.thenCompose(JournalSession::detach).whenComplete(this::detachedFrom);
@@ -235,6 +297,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         run(session.completeSync(syncDone.differentBytes()), frame.bytes());
       } else if (message instanceof LinkMessage.HashesRequest request) {
         onHashesRequest(request);
+      } else if (message instanceof LinkMessage.ContentHashesAnswer content) {
+        answered(content);
       } else if (message instanceof LinkMessage.Status status) {
         session.status(status.status());
       } else if (message instanceof LinkMessage.Ping ping) {
@@ -246,7 +310,9 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     }
 
     private void onHello(LinkMessage.Hello hello) {
-      if (ProtocolVersion.choose(hello.versionFrom(), hello.versionTo()).isEmpty()) {
+      Optional<ProtocolVersion> chosen =
+          ProtocolVersion.choose(hello.versionFrom(), hello.versionTo());
+      if (chosen.isEmpty()) {
         refuse(
             new Refusal(
                 ErrorCode.INVALID,
@@ -264,6 +330,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         refuse(e);
         return;
       }
+      volume = tap.volume();
+      version = chosen.get();
       attaching = journal.attach(tap);
       attaching.whenComplete((s, e) -> onAttached.invoke(new Outcome<>(s, e)));
     }
@@ -280,11 +348,60 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       session.ended().whenComplete((r, e) -> onEnded.invoke(new Outcome<>(r, e)));
       answer(
           new LinkMessage.Welcome(
-              ProtocolVersion.newest().code(),
+              version.code(),
               session.grant(),
               settings.windowBytes(),
               settings.segmentBytesMax(),
               settings.segmentWritesMax()));
+      link = new Link(session.grant().volume(), onAsk);
+      links.opened(volume, link);
+    }
+
+    private void ask(Question question) {
+      ErrorCode refused = null;
+      if (closing || draining) {
+        refused = ErrorCode.NOT_ACKNOWLEDGED;
+      } else if (version.code() < ProtocolVersion.V2.code()) {
+        refused = ErrorCode.INVALID;
+      } else if (asked.size() >= CONTENT_OPEN_MAX || answers.size() >= ANSWERS_MAX) {
+        refused = ErrorCode.LIMIT;
+      }
+      if (refused != null) {
+        question.answer().completeExceptionally(notAsked(refused));
+        return;
+      }
+      asked.put(++lastAsked, question);
+      answer(
+          new LinkMessage.ContentHashesRequest(lastAsked, question.range(), question.blockBytes()));
+    }
+
+    private Refusal notAsked(ErrorCode code) {
+      return switch (code) {
+        case INVALID ->
+            new Refusal(
+                code,
+                "the tap speaks version %d of the link, which has no question for its content"
+                    .formatted(version.code()));
+        case LIMIT ->
+            new Refusal(code, "more than " + CONTENT_OPEN_MAX + " questions to the tap are open");
+        default -> linkEnded();
+      };
+    }
+
+    private void answered(LinkMessage.ContentHashesAnswer message) throws LinkProtocolException {
+      Question question = asked.remove(message.id());
+      if (question == null) {
+        throw new LinkProtocolException("an answer about content that nobody asked for");
+      }
+      long blocks = (question.range().length() + question.blockBytes() - 1) / question.blockBytes();
+      boolean idle = message.content().state() == ContentHashes.State.IDLE;
+      long expected = idle ? blocks * ContentHashes.HASH_BYTES : 0;
+      if (message.content().hashes().remaining() != expected) {
+        throw new LinkProtocolException(
+            "%d bytes of hashes instead of %d"
+                .formatted(message.content().hashes().remaining(), expected));
+      }
+      question.answer().complete(message.content());
     }
 
     private void ended(Outcome<Refusal> outcome) {

@@ -3,8 +3,8 @@
  * TCP or TLS, and both of its ends. docs/tap-protocol.md describes it byte by byte.
  *
  * <pre>
- *   tap  -&gt; node  HELLO SEGMENT GAP SYNC_DONE HASHES_REQUEST STATUS PING PONG BYE
- *   node -&gt; tap   WELCOME ACK HASHES REFUSED PING PONG BYE
+ *   tap  -&gt; node  HELLO SEGMENT GAP SYNC_DONE HASHES_REQUEST STATUS CONTENT_HASHES PING PONG BYE
+ *   node -&gt; tap   WELCOME ACK HASHES REFUSED CONTENT_HASHES_REQUEST PING PONG BYE
  * </pre>
  *
  * <p>Invariants:

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.tidemark.capture.ContentHashes;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.position.ByteRange;
@@ -64,10 +65,36 @@ class FrameTest {
           new LinkMessage.Pong(2),
           new LinkMessage.Bye("node stops"));
 
+  private static final List<LinkMessage> FROM_TAP_V2 =
+      List.of(
+          new LinkMessage.ContentHashesAnswer(
+              7, new ContentHashes(ContentHashes.State.IDLE, new WriteSeq(80), counting(64))),
+          new LinkMessage.ContentHashesAnswer(8, ContentHashes.none(ContentHashes.State.BUSY)));
+
+  private static final List<LinkMessage> FROM_NODE_V2 =
+      List.of(new LinkMessage.ContentHashesRequest(7, new ByteRange(65536, 131072), 65536));
+
+  private static final List<LinkMessage> ALL_FROM_TAP = joined(FROM_TAP, FROM_TAP_V2);
+  private static final List<LinkMessage> ALL_FROM_NODE = joined(FROM_NODE, FROM_NODE_V2);
+
   private static final byte[] DATA =
       "four-k of data, in spirit".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
 
   private final long seed = Long.getLong("tidemark.seed", System.nanoTime());
+
+  private static List<LinkMessage> joined(List<LinkMessage> some, List<LinkMessage> more) {
+    List<LinkMessage> all = new ArrayList<>(some);
+    all.addAll(more);
+    return all;
+  }
+
+  private static ByteBuffer counting(int length) {
+    ByteBuffer out = ByteBuffer.allocate(length);
+    for (int i = 0; i < length; i++) {
+      out.put((byte) i);
+    }
+    return out.flip();
+  }
 
   private static LinkMessage.Segment segment() {
     byte[] data = "four-k of data, in spirit".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
@@ -119,8 +146,18 @@ class FrameTest {
   /** The bytes of version 1 never change: another tap may have been written from the document. */
   @Test
   void shouldKeepTheBytesOfVersionOne() throws Exception {
+    assertGolden("/tap-link-v1.hex", joined(FROM_TAP, FROM_NODE));
+  }
+
+  /** Nor do those that version 2 adds. */
+  @Test
+  void shouldKeepTheBytesOfVersionTwo() throws Exception {
+    assertGolden("/tap-link-v2.hex", joined(FROM_TAP_V2, FROM_NODE_V2));
+  }
+
+  private static void assertGolden(String resource, List<LinkMessage> messages) throws Exception {
     ByteBuffer golden = ByteBuffer.allocate(1 << 20);
-    try (var in = FrameTest.class.getResourceAsStream("/tap-link-v1.hex")) {
+    try (var in = FrameTest.class.getResourceAsStream(resource)) {
       assertNotNull(in, "golden file");
       for (String line :
           new String(in.readAllBytes(), java.nio.charset.StandardCharsets.US_ASCII).split("\n")) {
@@ -129,15 +166,13 @@ class FrameTest {
     }
     byte[] expected = new byte[golden.position()];
     golden.flip().get(expected);
-    List<LinkMessage> all = new ArrayList<>(FROM_TAP);
-    all.addAll(FROM_NODE);
-    assertEquals(HexFormat.of().formatHex(expected), HexFormat.of().formatHex(stream(all)));
+    assertEquals(HexFormat.of().formatHex(expected), HexFormat.of().formatHex(stream(messages)));
   }
 
   @Test
   void shouldReadWhatWasWritten() throws Exception {
-    assertSame(FROM_TAP, parse(LinkEnd.TAP, stream(FROM_TAP)));
-    assertSame(FROM_NODE, parse(LinkEnd.NODE, stream(FROM_NODE)));
+    assertSame(ALL_FROM_TAP, parse(LinkEnd.TAP, stream(ALL_FROM_TAP)));
+    assertSame(ALL_FROM_NODE, parse(LinkEnd.NODE, stream(ALL_FROM_NODE)));
   }
 
   private static void assertSame(List<LinkMessage> expected, List<LinkMessage> read) {
@@ -149,20 +184,20 @@ class FrameTest {
 
   @Test
   void shouldReadAStreamSplitAtEveryByte() throws Exception {
-    byte[] stream = stream(FROM_TAP);
+    byte[] stream = stream(ALL_FROM_TAP);
     for (int cut = 0; cut <= stream.length; cut++) {
-      assertSame(FROM_TAP, parse(LinkEnd.TAP, stream, cut));
+      assertSame(ALL_FROM_TAP, parse(LinkEnd.TAP, stream, cut));
     }
     int[] everywhere = new int[stream.length];
     for (int i = 0; i < everywhere.length; i++) {
       everywhere[i] = i;
     }
-    assertSame(FROM_TAP, parse(LinkEnd.TAP, stream, everywhere));
+    assertSame(ALL_FROM_TAP, parse(LinkEnd.TAP, stream, everywhere));
   }
 
   @Test
   void shouldWaitForTheRestOfAFrameThatIsCutShort() throws Exception {
-    for (LinkMessage message : FROM_TAP) {
+    for (LinkMessage message : ALL_FROM_TAP) {
       byte[] whole = bytes(message);
       for (int length = 0; length < whole.length; length++) {
         FrameParser parser = new FrameParser(LinkEnd.TAP, header -> {});
@@ -174,7 +209,7 @@ class FrameTest {
 
   @Test
   void shouldDetectEveryDamagedByteButThoseOfChunks() {
-    for (LinkMessage message : FROM_TAP) {
+    for (LinkMessage message : ALL_FROM_TAP) {
       byte[] whole = bytes(message);
       int covered = whole.length - (message instanceof LinkMessage.Segment ? DATA.length : 0);
       for (int i = 0; i < covered; i++) {
@@ -223,8 +258,7 @@ class FrameTest {
   void shouldSurviveNonsenseInsideValidFrames() {
     System.out.println("seed " + seed);
     Random random = new Random(seed);
-    List<LinkMessage> all = new ArrayList<>(FROM_TAP);
-    all.addAll(FROM_NODE);
+    List<LinkMessage> all = joined(ALL_FROM_TAP, ALL_FROM_NODE);
     for (int i = 0; i < 100_000; i++) {
       LinkMessage message = all.get(random.nextInt(all.size()));
       ByteBuffer body = message.encode();
