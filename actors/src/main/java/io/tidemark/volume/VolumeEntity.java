@@ -79,6 +79,9 @@ public final class VolumeEntity
   public static final int ORPHANS_MAX = 1_024;
 
   /** Requests that wait while the journal is claimed; what is above is sent again by its sender. */
+  /** A volume is back soon after Cassandra is, however long that was gone. */
+  private static final Duration RESTART_BACKOFF_MAX = Duration.ofSeconds(3);
+
   private static final int CLAIM_STASH_MAX = 10_000;
 
   /** An answer that the claim holds is not believed for longer. */
@@ -325,7 +328,7 @@ public final class VolumeEntity
     super(
         PersistenceId.ofUniqueId(persistenceIdOf(name)),
         SupervisorStrategy.restartWithBackoff(
-            parts.settings().retryMin(), parts.settings().retryMax(), 0.2));
+            parts.settings().retryMin(), RESTART_BACKOFF_MAX, 0.2));
     this.context = context;
     this.timers = timers;
     this.name = name;
