@@ -26,6 +26,12 @@ public record CaptureLimits(
     Duration collapsePause,
     int syncPendingBytes,
     Duration copyAfter) {
+  /**
+   * Data bytes that the journal stores as one piece. Larger costs Cassandra less work a byte,
+   * smaller costs a random read of an image less; docs/benchmarks.md has the figures.
+   */
+  public static final int CHUNK_BYTES = 128 << 10;
+
   public static final Duration COLLAPSE_PAUSE_MAX = Duration.ofSeconds(30);
 
   public static CaptureLimits defaults() {

@@ -10,7 +10,7 @@ import java.util.zip.CRC32C;
 /** Makes a segment of captured writes, without copying their data. */
 final class Packing {
   /** Data bytes that one checksum of a segment covers, and that the journal stores as one piece. */
-  static final int CHUNK_BYTES = 64 << 10;
+  static final int CHUNK_BYTES = CaptureLimits.CHUNK_BYTES;
 
   private Packing() {}
 
