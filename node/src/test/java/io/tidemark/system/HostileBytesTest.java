@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Garbage on every port of a node at work, and what a node says when it cannot start. */
 @Tag("cluster")
-@Timeout(value = 6, unit = TimeUnit.MINUTES)
+@Timeout(value = 8, unit = TimeUnit.MINUTES)
 class HostileBytesTest {
   private static final long SEED =
       Long.getLong("tidemark.test.seed", System.nanoTime() & 0xffff_ffffL);
@@ -143,7 +143,7 @@ class HostileBytesTest {
             + "tidemark.cassandra.embedded-server.native-port = %d\n".formatted(port));
     try (second) {
       second.launch();
-      assertEquals(3, second.exitCode(90), second.output());
+      assertEquals(3, second.exitCode(240), second.output());
       assertTrue(second.output().contains("BUSY"), second.output());
       assertTrue(second.output().contains("port " + port), second.output());
       assertTrue(!second.output().contains("\tat "), second.output());
@@ -157,7 +157,7 @@ class HostileBytesTest {
       Files.createDirectories(file.directory.resolve("data"));
       Files.writeString(file.directory.resolve("data/cassandra"), "not a directory");
       file.launch();
-      assertEquals(1, file.exitCode(90), file.output());
+      assertEquals(1, file.exitCode(240), file.output());
       assertTrue(file.output().contains("data directory"), file.output());
       assertTrue(!file.output().contains("\tat "), file.output());
     }
@@ -169,7 +169,7 @@ class HostileBytesTest {
       new Random(SEED).nextBytes(bytes);
       Files.write(log, bytes);
       damaged.launch();
-      assertEquals(1, damaged.exitCode(120), damaged.output());
+      assertEquals(1, damaged.exitCode(240), damaged.output());
       assertTrue(damaged.output().contains("Cassandra ended during its start"), damaged.output());
       assertTrue(!damaged.output().contains("\tat "), damaged.output());
     }

@@ -16,7 +16,7 @@ import java.util.Optional;
  * killed and restarted.
  */
 final class TestSite implements AutoCloseable {
-  private static final Duration START_LIMIT = Duration.ofSeconds(90);
+  private static final Duration START_LIMIT = Duration.ofSeconds(240);
   final Path directory;
   final int httpPort = freePort();
   final int tapLinkPort = freePort();
@@ -52,7 +52,7 @@ final class TestSite implements AutoCloseable {
           management.port = %d
           cassandra.embedded-server.native-port = %d
           cassandra.embedded-server.storage-port = %d
-          cassandra.embedded-server.heap = 512m
+          cassandra.embedded-server { heap = 512m, start-timeout = 240 s }
         }
         """
                 .formatted(
