@@ -150,7 +150,7 @@ class HostileBytesTest {
     }
   }
 
-  /** What is not a directory, and a keyspace that Cassandra cannot read. */
+  /** What is not a directory, and a commit log that Cassandra cannot use. */
   @Test
   void shouldSayWhatIsWrongWithTheDataDirectory(@TempDir Path directory) throws Exception {
     try (TestSite file = new TestSite(directory.resolve("file"))) {
@@ -162,12 +162,8 @@ class HostileBytesTest {
       assertTrue(!file.output().contains("\tat "), file.output());
     }
     try (TestSite damaged = new TestSite(directory.resolve("damaged"))) {
-      Path log =
-          Files.createDirectories(damaged.directory.resolve("data/cassandra/commitlog"))
-              .resolve("CommitLog-8-1.log");
-      byte[] bytes = new byte[64 << 10];
-      new Random(SEED).nextBytes(bytes);
-      Files.write(log, bytes);
+      Files.createDirectories(damaged.directory.resolve("data/cassandra"));
+      Files.writeString(damaged.directory.resolve("data/cassandra/commitlog"), "no directory");
       damaged.launch();
       assertEquals(1, damaged.exitCode(240), damaged.output());
       assertTrue(damaged.output().contains("Cassandra ended during its start"), damaged.output());
