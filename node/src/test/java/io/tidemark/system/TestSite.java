@@ -72,6 +72,12 @@ final class TestSite implements AutoCloseable {
     }
   }
 
+  /** Adds to the node's settings, HOCON; before its start. */
+  void alsoSet(String settings) throws IOException {
+    Files.writeString(
+        directory.resolve("site.conf"), settings, java.nio.file.StandardOpenOption.APPEND);
+  }
+
   /** Starts the node and waits until it is ready. */
   void start() throws Exception {
     launch();
