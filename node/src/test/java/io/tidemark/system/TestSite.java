@@ -16,7 +16,7 @@ import java.util.Optional;
  * killed and restarted.
  */
 final class TestSite implements AutoCloseable {
-  private static final Duration START_LIMIT = Duration.ofSeconds(90);
+  private static final Duration START_LIMIT = Duration.ofSeconds(240);
   final Path directory;
   final int httpPort = freePort();
   final int tapLinkPort = freePort();
@@ -52,7 +52,7 @@ final class TestSite implements AutoCloseable {
           management.port = %d
           cassandra.embedded-server.native-port = %d
           cassandra.embedded-server.storage-port = %d
-          cassandra.embedded-server.heap = 512m
+          cassandra.embedded-server { heap = 512m, start-timeout = 240 s }
         }
         """
                 .formatted(
@@ -70,6 +70,12 @@ final class TestSite implements AutoCloseable {
     try (ServerSocket socket = new ServerSocket(0)) {
       return socket.getLocalPort();
     }
+  }
+
+  /** Adds to the node's settings, HOCON; before its start. */
+  void alsoSet(String settings) throws IOException {
+    Files.writeString(
+        directory.resolve("site.conf"), settings, java.nio.file.StandardOpenOption.APPEND);
   }
 
   /** Starts the node and waits until it is ready. */

@@ -29,7 +29,7 @@ class TwoNodesTest {
   /** A failed node is noticed, the lease is asked for, its shards are removed and started anew. */
   private static final Duration FAILOVER_LIMIT = Duration.ofSeconds(60);
 
-  private static final Duration LIMIT = Duration.ofSeconds(30);
+  private static final Duration LIMIT = Duration.ofSeconds(60);
 
   @TempDir static Path directory;
   private ExternalCassandra cassandra;
@@ -42,8 +42,13 @@ class TwoNodesTest {
     System.out.println("seed " + SEED + " (-Dtidemark.test.seed=" + SEED + ")");
     cassandra = new ExternalCassandra(directory, 1);
     first = new TestSite(directory.resolve("first"), cassandra.nodeSettings());
-    String seeds = "tidemark.cluster.seeds = [\"127.0.0.1:%d\"]\n".formatted(first.arteryPort);
-    second = new TestSite(directory.resolve("second"), cassandra.nodeSettings() + seeds);
+    second = new TestSite(directory.resolve("second"), cassandra.nodeSettings());
+    // A node that names nobody else would form a cluster of its own when it comes back.
+    String seeds =
+        "tidemark.cluster.seeds = [\"127.0.0.1:%d\", \"127.0.0.1:%d\"]\n"
+            .formatted(first.arteryPort, second.arteryPort);
+    first.alsoSet(seeds);
+    second.alsoSet(seeds);
     sites.addAll(List.of(second, first));
     first.start();
     second.start();
