@@ -18,6 +18,7 @@ import akka.cluster.sharding.typed.javadsl.EntityRef;
 import akka.cluster.typed.Cluster;
 import akka.cluster.typed.Join;
 import akka.cluster.typed.JoinSeedNodes;
+import com.datastax.oss.driver.api.core.CqlSession;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import io.tidemark.cassandra.CassandraSettings;
@@ -39,6 +40,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -67,7 +69,8 @@ public final class SiteSystem {
   }
 
   /**
-   * Starts the actor system and joins the cluster; {@link #up} tells when entities can be used.
+   * Creates the journal's tables, starts the actor system and joins the cluster; {@link #up} tells
+   * when entities can be used. Blocks while the tables are created.
    *
    * @param config with all {@code reference.conf} loaded
    */
@@ -79,12 +82,20 @@ public final class SiteSystem {
     }
     ActorSystem<Void> system = ActorSystem.create(Behaviors.empty(), NAME, setup);
     try {
+      parts.journalSession().ifPresent(session -> createTables(system, session));
       SiteSystem started = wire(system, full, parts);
       join(system, full);
       return started;
     } catch (RuntimeException e) {
       system.terminate();
       throw e;
+    }
+  }
+
+  private static void createTables(
+      ActorSystem<Void> system, Supplier<CompletionStage<CqlSession>> open) {
+    try (CqlSession session = open.get().toCompletableFuture().join()) {
+      JournalTables.create(system, session);
     }
   }
 
