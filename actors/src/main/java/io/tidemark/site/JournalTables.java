@@ -29,7 +29,8 @@ final class JournalTables {
         new KeyspaceAndTableStatements(
             system,
             PLUGIN,
-            PluginSettings.apply(system.classicSystem(), system.settings().config().getConfig(PLUGIN)));
+            PluginSettings.apply(
+                system.classicSystem(), system.settings().config().getConfig(PLUGIN)));
     List<String> statements = new ArrayList<>();
     statements.add(tables.createJournalKeyspaceStatement());
     statements.addAll(tables.getCreateJournalTablesStatements());

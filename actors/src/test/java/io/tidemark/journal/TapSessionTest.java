@@ -179,7 +179,9 @@ class TapSessionTest {
     test.world.failWrites.set(0);
     JournalSession renewed =
         TestSite.eventually(() -> node.journal().attach(tap(DISK, UUID.randomUUID())));
-    assertEquals(0, renewed.grant().head().value());
+    // Not acknowledged is not refused: the request that was sent last may have come through.
+    long head = renewed.grant().head().value();
+    assertTrue(head == 0 || head == 5, "head " + head);
   }
 
   /** A short failure of the journal is bridged by sending the request again. */
