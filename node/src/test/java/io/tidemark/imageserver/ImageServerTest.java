@@ -274,6 +274,7 @@ class ImageServerTest {
             "--size=4M",
             "--io_size=16M",
             "--verify=crc32c",
+            "--verify_state_save=0",
             "--verify_backlog=64",
             "--norandommap=0",
             "--output-format=terse");

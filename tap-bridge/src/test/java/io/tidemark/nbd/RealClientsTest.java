@@ -184,6 +184,7 @@ class RealClientsTest {
             "--iodepth=16",
             "--numjobs=1",
             "--verify=crc32c",
+            "--verify_state_save=0",
             "--verify_backlog=64",
             "--do_verify=1",
             "--fsync=100");
