@@ -18,6 +18,9 @@ final class CassandraCommand {
   /** The only Java that this Cassandra runs on with these flags. */
   static final int JAVA_VERSION = 17;
 
+  /** Of the child's own temporary files, below its home; emptied at each start. */
+  static final String TEMPORARY = "tmp";
+
   static final String MAIN = "io.tidemark.cassandra.runtime.CassandraMain";
 
   private static final Pattern RELEASE = Pattern.compile("JAVA_VERSION=\"(\\d+)[^\"]*\"");
@@ -84,6 +87,7 @@ final class CassandraCommand {
             "-Djava.net.preferIPv4Stack=true",
             "-Dcassandra.config=" + home.resolve("conf/cassandra.yaml").toUri(),
             "-Dcassandra.storagedir=" + home,
+            "-Djava.io.tmpdir=" + home.resolve(TEMPORARY),
             "-Dcassandra-foreground=yes",
             "-Dcassandra.ring_delay_ms=" + (settings.seeds().isEmpty() ? 0 : 2000),
             "-Dcassandra.load_ring_state=false",

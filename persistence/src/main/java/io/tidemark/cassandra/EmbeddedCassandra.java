@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -176,11 +177,24 @@ public final class EmbeddedCassandra implements AutoCloseable {
     }
   }
 
+  /** A killed child leaves the native libraries behind that it unpacked. */
+  private static void emptyTemporary(Path directory) throws IOException {
+    Files.createDirectories(directory);
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        if (Files.isRegularFile(file)) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
   private synchronized void launch() throws IOException {
     long began = System.nanoTime();
     CassandraPorts.requireFree(settings);
     requireSpace();
     Files.writeString(home.resolve("conf/cassandra.yaml"), CassandraYaml.of(settings, home));
+    emptyTemporary(home.resolve(CassandraCommand.TEMPORARY));
     log.mark();
     ProcessBuilder builder =
         new ProcessBuilder(CassandraCommand.of(settings, home, log.file()))
