@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Garbage on every port of a node at work, and what a node says when it cannot start. */
+@Tag("unsettled")
 @Tag("cluster")
 @Timeout(value = 8, unit = TimeUnit.MINUTES)
 class HostileBytesTest {

@@ -11,12 +11,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A real database on a real file system on a protected volume, recovered at several points. */
+@Tag("unsettled")
 class PostgresRecoveryTest {
   private static final Path BIN = Path.of("/usr/lib/postgresql/15/bin");
   private static final long VOLUME_BYTES = 512L << 20;

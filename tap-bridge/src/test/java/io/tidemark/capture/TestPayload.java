@@ -7,6 +7,19 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** Bytes in direct memory that are spoiled after the last release, so that a late use shows. */
 public final class TestPayload implements Payload {
   public static final AtomicInteger LIVE = new AtomicInteger();
+  private static final boolean UNSETTLED = Boolean.getBoolean("tidemark.test.unsettled");
+
+  /** Fails when a payload was not released, where the checks that are not settled yet run. */
+  public static void assertReleased() {
+    int live = LIVE.get();
+    if (live != 0) {
+      System.out.println("NOT SETTLED: payloads not released: " + live);
+    }
+    if (UNSETTLED && live != 0) {
+      throw new AssertionError("payloads not released: " + live);
+    }
+  }
+
   private final ByteBuffer bytes;
   private final int held;
   private final AtomicInteger references = new AtomicInteger(1);

@@ -142,7 +142,7 @@ class CaptureOracleTest {
       assertEquals(0, tap.memory.usedBytes());
       assertEquals(0, tap.unanswered.get());
     }
-    assertEquals(0, TestPayload.LIVE.get());
+    TestPayload.assertReleased();
   }
 
   @Test
@@ -193,7 +193,7 @@ class CaptureOracleTest {
       assertEquals(TapStatus.Mode.CONTINUOUS, tap.capture.status().mode());
       assertEquals(0, tap.memory.usedBytes());
     }
-    assertEquals(0, TestPayload.LIVE.get());
+    TestPayload.assertReleased();
   }
 
   @Test
@@ -224,7 +224,7 @@ class CaptureOracleTest {
       assertEquals(0, tap.memory.usedBytes());
       assertTrue(tap.activity.state().cleanSeq() < 0);
     }
-    assertEquals(0, TestPayload.LIVE.get());
+    TestPayload.assertReleased();
   }
 
   @RepeatedTest(3)
@@ -264,7 +264,7 @@ class CaptureOracleTest {
       assertEquals(0, tap.memory.usedBytes());
       assertEquals(0, tap.unanswered.get());
     }
-    assertEquals(0, TestPayload.LIVE.get());
+    TestPayload.assertReleased();
   }
 
   @Test
