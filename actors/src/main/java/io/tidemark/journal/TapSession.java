@@ -11,7 +11,6 @@ import akka.actor.typed.javadsl.Receive;
 import akka.actor.typed.javadsl.TimerScheduler;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
-import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.WriteSeq;
@@ -443,14 +442,9 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     requested = 0;
     View view = (View) queue.remove();
     HistoryView history = m.view();
-    RecoveryPoint head =
-        new RecoveryPoint(
-            new WriteSeq(history.headSeq()),
-            new MicroTime(history.headTimeMicros()),
-            RecoveryPoint.MAIN_BRANCH);
     parts
         .points()
-        .open(history, parts.histories().of(history.persistenceId()), head)
+        .openHead(history, parts.histories().of(history.persistenceId()))
         .whenComplete((open, failure) -> answer(view.reader(), open, failure));
     return advance();
   }

@@ -69,6 +69,11 @@ class TapSessionTest {
     return get(node.journal().attach(tap(DISK, UUID.randomUUID())));
   }
 
+  /** As a tap does after its session ended: until the volume is free. */
+  private JournalSession reattach() throws Exception {
+    return TestSite.eventually(() -> node.journal().attach(tap(DISK, UUID.randomUUID())));
+  }
+
   private VolumeSummary summary() {
     return TestSite.join(node.site().volume(DISK));
   }
@@ -135,7 +140,7 @@ class TapSessionTest {
     await("the volume knows", () -> !summary().tapConnected());
     assertEquals(5, summary().head().seq().value());
 
-    JournalSession renewed = attach();
+    JournalSession renewed = reattach();
     assertEquals(5, renewed.grant().head().value());
     assertEquals(10, get(renewed.append(second, data(second))).value());
     await("the third is an orphan", () -> !test.store.has(renewed.grant().volume(), 1L << 32 | 2));
@@ -155,7 +160,9 @@ class TapSessionTest {
         ErrorCode.INVALID,
         assertThrows(Refusal.class, () -> get(session.append(skipping, data(skipping)))).code());
 
-    JournalSession flooded = attach();
+    // A session that broke the order is over; its volume is free a moment later.
+    assertEquals(ErrorCode.INVALID, get(session.ended()).code());
+    JournalSession flooded = reattach();
     test.store.completion = task -> {};
     List<CompletionStage<WriteSeq>> all = new ArrayList<>();
     for (int i = 0; i < 50; i++) {
@@ -177,8 +184,7 @@ class TapSessionTest {
     Refusal refusal = assertThrows(Refusal.class, () -> get(session.append(meta, data(meta))));
     assertEquals(ErrorCode.NOT_ACKNOWLEDGED, refusal.code());
     test.world.failWrites.set(0);
-    JournalSession renewed =
-        TestSite.eventually(() -> node.journal().attach(tap(DISK, UUID.randomUUID())));
+    JournalSession renewed = reattach();
     // Not acknowledged is not refused: the request that was sent last may have come through.
     long head = renewed.grant().head().value();
     assertTrue(head == 0 || head == 5, "head " + head);
@@ -235,7 +241,7 @@ class TapSessionTest {
     assertEquals(11, summary().dark().get(0).toSeq());
     get(session.detach());
     await("detached", () -> !summary().tapConnected());
-    assertFalse(attach().grant().syncOpen());
+    assertFalse(reattach().grant().syncOpen());
   }
 
   private static byte[] bytes(ByteBuffer hashes, int block) {

@@ -128,7 +128,7 @@ public final class TestSite implements AutoCloseable {
     return address.getHost().orElseThrow() + ":" + address.getPort().orElseThrow();
   }
 
-  /** Opens {@link #reader} whatever the point. */
+  /** The head's content is that of {@link #reader}; nothing else is asked for. */
   private Points points() {
     return new Points() {
       @Override
@@ -140,6 +140,11 @@ public final class TestSite implements AutoCloseable {
       @Override
       public CompletionStage<PointReader> open(
           HistoryView view, SegmentHistory history, RecoveryPoint point) {
+        return CompletableFuture.failedFuture(new UnsupportedOperationException());
+      }
+
+      @Override
+      public CompletionStage<PointReader> openHead(HistoryView view, SegmentHistory history) {
         return CompletableFuture.completedStage(reader);
       }
     };

@@ -17,4 +17,11 @@ public interface Points {
 
   /** Opens a resolved point; reads run headers and at most one leaf's segments. */
   CompletionStage<PointReader> open(HistoryView view, SegmentHistory history, RecoveryPoint point);
+
+  /**
+   * Opens what the journal holds at its head, also inside a dark interval: what a resynchronisation
+   * compares the volume with. It is no recovery point, for a volume was perhaps never in that
+   * state.
+   */
+  CompletionStage<PointReader> openHead(HistoryView view, SegmentHistory history);
 }

@@ -138,11 +138,20 @@ public final class StoredPoints implements Points {
     return refusing(
         () -> {
           Refusals.checkSeq(view, point.seq().value());
-          return index
-              .snapshot(indexed(view, history), point.seq().value())
-              .thenApply(
-                  snapshot -> new StoredPointReader(point, view.sizeBytes(), snapshot, chunks));
+          return reader(view, history, point);
         });
+  }
+
+  @Override
+  public CompletionStage<PointReader> openHead(HistoryView view, SegmentHistory history) {
+    return refusing(() -> reader(view, history, point(view.headSeq(), view.headTimeMicros())));
+  }
+
+  private CompletionStage<PointReader> reader(
+      HistoryView view, SegmentHistory history, RecoveryPoint point) {
+    return index
+        .snapshot(indexed(view, history), point.seq().value())
+        .thenApply(snapshot -> new StoredPointReader(point, view.sizeBytes(), snapshot, chunks));
   }
 
   /**

@@ -179,6 +179,18 @@ class StoredPointsTest {
     assertEquals(ErrorCode.DARK_INTERVAL, refused(view, time(t + 10_000)).code());
   }
 
+  /** What a resynchronisation compares with: the head's content, though it is no point. */
+  @Test
+  void shouldOpenTheHeadInsideADarkInterval() {
+    tenWrites();
+    long t = TestDisk.CREATED;
+    HistoryView view =
+        view(0, t, new DarkInterval(8, Long.MAX_VALUE, t + 7000, Long.MAX_VALUE, "tap was killed"));
+    PointReader head = disk.points.openHead(view, disk.history.events).toCompletableFuture().join();
+    assertEquals(10, bytes(head.read(2 * 4096, 4096))[0]);
+    assertEquals(0, bytes(head.read(9 * 4096, 4096))[0]);
+  }
+
   @Test
   void shouldSayThatThereIsNoPointBeforeTheFirstDarkInterval() {
     tenWrites();

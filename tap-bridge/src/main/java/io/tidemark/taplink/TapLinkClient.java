@@ -473,6 +473,11 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       } else if (message instanceof LinkMessage.Refused refused) {
         lastRefusal = refused.refusal();
         rejected = refused.code() == ErrorCode.CORRUPT || refused.code() == ErrorCode.INVALID;
+        log.warn(
+            "volume {}: the node ends the session: {} {}",
+            identity.volume(),
+            refused.code(),
+            refused.message());
         throw new IOException("the session is over: " + refused.code() + " " + refused.message());
       } else if (message instanceof LinkMessage.Bye bye) {
         throw new EOFException("the node takes leave: " + bye.reason());
@@ -540,9 +545,9 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     }
 
     private void failAsked() {
-      asked
-          .values()
-          .forEach(f -> f.completeExceptionally(new IOException("the link to the node broke")));
+      IOException cause = failure;
+      String why = "the link to the node broke" + (cause == null ? "" : ": " + cause.getMessage());
+      asked.values().forEach(f -> f.completeExceptionally(new IOException(why)));
     }
 
     void closeIfSilent() {
