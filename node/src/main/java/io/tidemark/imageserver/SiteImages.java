@@ -8,7 +8,6 @@ import akka.actor.typed.javadsl.AskPattern;
 import akka.actor.typed.receptionist.Receptionist;
 import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.japi.function.Function;
-import akka.pattern.Patterns;
 import io.tidemark.image.ImageDirectory;
 import io.tidemark.image.ImageEntity;
 import io.tidemark.image.ImageEntity.Described;
@@ -333,7 +332,7 @@ public final class SiteImages implements Images {
     int connected = server.condition(name).map(ImageServer.Condition::clients).orElse(0);
     if (connected > 0 && !force) {
       if (System.nanoTime() < deadlineNanos) {
-        return Patterns.after(LEAVING_POLL, system, () -> closeHere(name, false, deadlineNanos));
+        return later(LEAVING_POLL).thenCompose(rested -> closeHere(name, false, deadlineNanos));
       }
       return CompletableFuture.failedStage(
           new Refusal(
@@ -346,6 +345,14 @@ public final class SiteImages implements Images {
                   + " connected; disconnect first or force it"));
     }
     return endHere(name);
+  }
+
+  private CompletionStage<Done> later(Duration delay) {
+    CompletableFuture<Done> due = new CompletableFuture<>();
+    system
+        .scheduler()
+        .scheduleOnce(delay, () -> due.complete(Done.getInstance()), system.executionContext());
+    return due;
   }
 
   private CompletionStage<Void> closeThere(String of, String name, boolean force) {

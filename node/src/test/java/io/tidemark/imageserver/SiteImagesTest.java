@@ -283,6 +283,18 @@ class SiteImagesTest {
     assertTrue(await(images.list()).isEmpty());
   }
 
+  /** A client that is just leaving is waited for, and the answer comes when it has left. */
+  @Test
+  void shouldCloseOnceTheLastClientHasLeft() {
+    open(2, true, "mine");
+    NbdExport export = server.exports().find("mine").orElseThrow();
+    export.clientEntered();
+    CompletionStage<Void> closing = images.close("mine", false);
+    export.clientLeft();
+    await(closing);
+    assertTrue(await(images.list()).isEmpty());
+  }
+
   /** Another node sees and closes the image; a node that is away cannot be asked. */
   @Test
   void shouldCloseFromAnotherNode() throws IOException {

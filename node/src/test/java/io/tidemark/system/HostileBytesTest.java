@@ -15,13 +15,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Garbage on every port of a node at work, and what a node says when it cannot start. */
-@Tag("unsettled")
 @Tag("cluster")
 @Timeout(value = 8, unit = TimeUnit.MINUTES)
 class HostileBytesTest {
