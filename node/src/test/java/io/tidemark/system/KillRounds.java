@@ -204,7 +204,9 @@ final class KillRounds implements AutoCloseable {
     if (last < acknowledged) {
       throw new AssertionError("a journaled write was lost: " + acknowledged + ", " + volume);
     }
-    checkPoints(base, last);
+    // After a crash of the tap the head may be the end of a gap in which nothing differed, and no
+    // write; its content is compared below.
+    checkPoints(base, victim == Victim.TAP && last == head ? head - 1 : last);
     if (!Arrays.equals(PhaseCheck.read(site, VOLUME, "latest", head), live)) {
       throw new AssertionError("image(head) differs from the backing store (J2)");
     }

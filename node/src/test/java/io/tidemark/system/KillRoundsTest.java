@@ -2,12 +2,10 @@ package io.tidemark.system;
 
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-@Tag("unsettled")
 class KillRoundsTest {
   private static final int ROUNDS = Integer.getInteger("tidemark.test.kill.rounds", 6);
   private static final long SEED =

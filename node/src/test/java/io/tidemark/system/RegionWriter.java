@@ -171,10 +171,17 @@ final class RegionWriter {
     private final byte[] state = phaseBase.clone();
     private int applied;
 
-    /** Goes on until the model equals what the image shows; how many writes that is. */
-    int follow(byte[] image, long seq) {
+    /**
+     * Goes on until the model equals what the image shows. Writes that leave the region as it is,
+     * alone or a few together, such as a trim of zeroes, do not tell whether they happened: all
+     * that may have happened counts.
+     *
+     * @return the numbers of writes, rising, after which the region looks as in the image; those
+     *     after the first within {@link #CYCLE_MAX} of it
+     */
+    List<Integer> follow(byte[] image, long seq) {
       while (!Arrays.equals(state, image)) {
-        Op op = nextOp();
+        Op op = op(applied);
         if (op == null) {
           int at = Arrays.mismatch(state, image);
           throw new AssertionError(
@@ -184,40 +191,22 @@ final class RegionWriter {
         op.applyTo(state);
         applied++;
       }
-      return applied;
-    }
-
-    /**
-     * Applies the next writes, at most {@code max}, if together they leave the region as it is,
-     * such as a write into zeroes that is trimmed again: the image does not tell whether they
-     * happened.
-     *
-     * @return how many, 0 for none
-     */
-    int skipInvisible(long max) {
-      byte[] before = state.clone();
-      int from = applied;
-      while (applied - from < Math.min(max, CYCLE_MAX)) {
-        Op op = nextOp();
-        if (op == null) {
-          break;
-        }
-        op.applyTo(state);
-        applied++;
-        if (Arrays.equals(before, state)) {
-          return applied - from;
+      List<Integer> counts = new ArrayList<>(List.of(applied));
+      byte[] later = state.clone();
+      for (int i = applied; i < applied + CYCLE_MAX && op(i) != null; i++) {
+        op(i).applyTo(later);
+        if (Arrays.equals(later, image)) {
+          counts.add(i + 1);
         }
       }
-      System.arraycopy(before, 0, state, 0, state.length);
-      applied = from;
-      return 0;
+      return counts;
     }
 
-    private Op nextOp() {
-      if (applied < phase.size()) {
-        return phase.get(applied);
+    private Op op(int index) {
+      if (index < phase.size()) {
+        return phase.get(index);
       }
-      return applied == phase.size() ? unanswered : null;
+      return index == phase.size() ? unanswered : null;
     }
   }
 
