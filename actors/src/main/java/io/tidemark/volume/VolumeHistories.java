@@ -8,10 +8,12 @@ import akka.persistence.query.javadsl.ReadJournal;
 import akka.stream.Materializer;
 import akka.stream.SystemMaterializer;
 import akka.stream.javadsl.Sink;
+import io.tidemark.cassandra.Retries;
 import io.tidemark.index.SegmentEntry;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -21,12 +23,17 @@ import java.util.function.Function;
 
 /** Reads volumes' events back from the journal, by persistence id and event number. */
 public final class VolumeHistories {
+  /** How long Cassandra may be away before whoever reads is told. */
+  private static final Duration DEADLINE = Duration.ofSeconds(10);
+
   private final CurrentEventsByPersistenceIdQuery journal;
   private final Materializer materializer;
+  private final Retries retries;
 
   private VolumeHistories(CurrentEventsByPersistenceIdQuery journal, Materializer materializer) {
     this.journal = journal;
     this.materializer = materializer;
+    this.retries = new Retries(DEADLINE, materializer.executionContext());
   }
 
   /**
@@ -82,12 +89,14 @@ public final class VolumeHistories {
 
   private <T> CompletionStage<List<T>> collect(
       String persistenceId, long from, long to, Function<EventEnvelope, Optional<T>> pick) {
-    return journal
-        .currentEventsByPersistenceId(persistenceId, from, to)
-        .map(pick::apply)
-        .filter(Optional::isPresent)
-        .map(Optional::get)
-        .runWith(Sink.seq(), materializer);
+    return retries.run(
+        () ->
+            journal
+                .currentEventsByPersistenceId(persistenceId, from, to)
+                .map(pick::apply)
+                .filter(Optional::isPresent)
+                .map(Optional::get)
+                .runWith(Sink.seq(), materializer));
   }
 
   private static Optional<SegmentEntry> segment(EventEnvelope envelope) {

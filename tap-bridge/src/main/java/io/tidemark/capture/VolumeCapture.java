@@ -319,15 +319,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   /** Drops what waits and everything from now on into a gap; with what is in flight, if told. */
   private void collapse(String reason, boolean withInFlight) {
     log.warn("volume {}: capture collapses: {}", name, reason);
-    for (Object item : front) {
-      if (item instanceof Captured write) {
-        drop(write, true);
-      }
-    }
+    dropFront();
     spilling.forEach(write -> drop(write, false)); // the keeper, which writes them, releases them
     back.forEach(write -> drop(write, true));
-    front.clear();
-    frontBytes = 0;
     back.clear();
     spilling = List.of();
     discardSpill();
@@ -342,6 +336,16 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       }
     }
     openGap(kept + 1, reason);
+  }
+
+  private void dropFront() {
+    for (Object item : front) {
+      if (item instanceof Captured write) {
+        drop(write, true);
+      }
+    }
+    front.clear();
+    frontBytes = 0;
   }
 
   private void dropFlights() {
@@ -543,6 +547,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private void startOver(String reason) {
     if (mode == Mode.COLLAPSED) {
       dropFlights();
+      dropFront(); // what was captured before a gap that was opened without dropping anything
       gapFirst = journaledOrdinal + 1;
       gapReason = reason;
     } else {
@@ -1007,11 +1012,16 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     } finally {
       lock.unlock();
     }
-    for (int i = 0; i < picked.size(); i++) {
-      Payload original = originals.get(i);
-      CaptureMemory.Copy copy = memory.copyOf(original.pieces(), original.length());
-      swap(picked.get(i), original, copy);
-      original.release();
+    try {
+      for (int i = 0; i < picked.size(); i++) {
+        Payload original = originals.get(i);
+        swap(picked.get(i), original, memory.copyOf(original.pieces(), original.length()));
+      }
+    } catch (OutOfMemoryError e) {
+      // They stay where they are, and the keeper lives.
+      log.warn("volume {}: no memory to copy small writes to: {}", name, e.getMessage());
+    } finally {
+      originals.forEach(Payload::release);
     }
   }
 

@@ -2,33 +2,37 @@ package io.tidemark.capture;
 
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Bytes in direct memory that are spoiled after the last release, so that a late use shows. */
 public final class TestPayload implements Payload {
-  public static final AtomicInteger LIVE = new AtomicInteger();
-  private static final boolean UNSETTLED = Boolean.getBoolean("tidemark.test.unsettled");
+  private static final Set<TestPayload> LIVE = ConcurrentHashMap.newKeySet();
 
-  /** Fails when a payload was not released, where the checks that are not settled yet run. */
+  /** Fails unless every payload was released; says what was done to those that were not. */
   public static void assertReleased() {
-    int live = LIVE.get();
-    if (live != 0) {
-      System.out.println("NOT SETTLED: payloads not released: " + live);
-    }
-    if (UNSETTLED && live != 0) {
-      throw new AssertionError("payloads not released: " + live);
+    if (!LIVE.isEmpty()) {
+      AssertionError error = new AssertionError("payloads not released: " + LIVE.size());
+      LIVE.stream().limit(3).forEach(payload -> payload.events.forEach(error::addSuppressed));
+      LIVE.clear();
+      throw error;
     }
   }
 
   private final ByteBuffer bytes;
   private final int held;
   private final AtomicInteger references = new AtomicInteger(1);
+  private final Queue<Throwable> events = new ConcurrentLinkedQueue<>();
 
   public TestPayload(byte[] data, int held) {
     bytes = ByteBuffer.allocateDirect(data.length);
     bytes.put(0, data);
     this.held = Math.max(held, data.length);
-    LIVE.incrementAndGet();
+    LIVE.add(this);
+    note("made");
   }
 
   @Override
@@ -51,6 +55,7 @@ public final class TestPayload implements Payload {
 
   @Override
   public void retain() {
+    note("retained");
     if (references.getAndIncrement() <= 0) {
       throw new IllegalStateException("retained after its last release");
     }
@@ -58,6 +63,7 @@ public final class TestPayload implements Payload {
 
   @Override
   public void release() {
+    note("released");
     int left = references.decrementAndGet();
     if (left < 0) {
       throw new IllegalStateException("released too often");
@@ -66,7 +72,11 @@ public final class TestPayload implements Payload {
       for (int i = 0; i < bytes.capacity(); i++) {
         bytes.put(i, (byte) 0xdb);
       }
-      LIVE.decrementAndGet();
+      LIVE.remove(this);
     }
+  }
+
+  private void note(String event) {
+    events.add(new Throwable(event + " by " + Thread.currentThread().getName()));
   }
 }

@@ -109,7 +109,9 @@ class ContentHashesTest {
     assertEquals(hashes(journal.content(), BLOCK), answer.hashes());
 
     byte flipped = (byte) (disk.copy()[700_000] ^ 1);
-    disk.write(CaptureSink.none(), 700_000, new TestPayload(new byte[] {flipped}, 0), () -> {});
+    TestPayload behind = new TestPayload(new byte[] {flipped}, 0);
+    disk.write(CaptureSink.none(), 700_000, behind, () -> {});
+    behind.release();
     ByteBuffer now = ask(ALL, BLOCK).hashes();
     assertEquals(700_000 / BLOCK, now.mismatch(answer.hashes()) / 32);
     ByteRange block = new ByteRange(BLOCK * (700_000L / BLOCK), BLOCK);
