@@ -170,8 +170,7 @@ final class NodeProcess implements AutoCloseable {
 
   /** The order in which a node stops is ours, so Akka must not stop on its own at a signal. */
   private Config akkaOverrides() {
-    StringBuilder text =
-        new StringBuilder("tidemark.akka.coordinated-shutdown.run-by-jvm-shutdown-hook = off\n");
+    StringBuilder text = new StringBuilder("tidemark.akka.jvm-shutdown-hooks = off\n");
     settings
         .management()
         .ifPresent(

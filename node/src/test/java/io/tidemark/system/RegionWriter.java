@@ -19,7 +19,6 @@ import java.util.function.BooleanSupplier;
 final class RegionWriter {
   private static final int SECTOR = 512;
   private static final int SMALL_MAX = 16 << 10;
-  private static final int CYCLE_MAX = 8;
   private final long offset;
   private final byte[] content;
   private final Random random;
@@ -171,15 +170,8 @@ final class RegionWriter {
     private final byte[] state = phaseBase.clone();
     private int applied;
 
-    /**
-     * Goes on until the model equals what the image shows. Writes that leave the region as it is,
-     * alone or a few together, such as a trim of zeroes, do not tell whether they happened: all
-     * that may have happened counts.
-     *
-     * @return the numbers of writes, rising, after which the region looks as in the image; those
-     *     after the first within {@link #CYCLE_MAX} of it
-     */
-    List<Integer> follow(byte[] image, long seq) {
+    /** Goes on until the model equals what the image shows; how many writes that takes at least. */
+    int follow(byte[] image, long seq) {
       while (!Arrays.equals(state, image)) {
         Op op = op(applied);
         if (op == null) {
@@ -191,11 +183,21 @@ final class RegionWriter {
         op.applyTo(state);
         applied++;
       }
-      List<Integer> counts = new ArrayList<>(List.of(applied));
+      return applied;
+    }
+
+    /**
+     * Further writes that may have happened, too: as many leave the region as it is, alone or
+     * together, such as a trim of zeroes.
+     *
+     * @return the numbers of writes up to {@code most} after which the region looks as it does now
+     */
+    List<Integer> invisible(long most) {
+      List<Integer> counts = new ArrayList<>(List.of(0));
       byte[] later = state.clone();
-      for (int i = applied; i < applied + CYCLE_MAX && op(i) != null; i++) {
-        op(i).applyTo(later);
-        if (Arrays.equals(later, image)) {
+      for (int i = 0; i < most && op(applied + i) != null; i++) {
+        op(applied + i).applyTo(later);
+        if (Arrays.equals(later, state)) {
           counts.add(i + 1);
         }
       }
