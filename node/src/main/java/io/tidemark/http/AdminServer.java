@@ -28,6 +28,7 @@ public final class AdminServer {
       ActorSystem<?> system, AdminRoutes routes, String host, int port) {
     return Http.get(system)
         .newServerAt(host, port)
+        .withSettings(UnparsableRequests.settings(system.settings().config()))
         .bind(routes.route())
         .handle(
             (binding, failure) -> {

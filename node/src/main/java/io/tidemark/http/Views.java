@@ -94,6 +94,11 @@ final class Views {
     } else {
       json.putNull("writes");
     }
+    if (rpo.asOfMicros().isPresent()) {
+      json.put("asOf", new MicroTime(rpo.asOfMicros().getAsLong()).toString());
+    } else {
+      json.putNull("asOf");
+    }
     return json;
   }
 

@@ -365,6 +365,17 @@ class AdminHttpTest {
     assertProblem(400, "INVALID", HTTP.send(text, HttpResponse.BodyHandlers.ofString()));
   }
 
+  /** Even what is no HTTP at all is answered with a problem document. */
+  @Test
+  void shouldAnswerBrokenHttpWithAProblem() throws Exception {
+    String line = exchange("NONSENSE\r\n\r\n");
+    assertTrue(line.contains("application/problem+json"), line);
+    assertTrue(line.contains("\"code\":\"INVALID\""), line);
+    String uri = exchange("GET /" + "x".repeat(20_000) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    assertTrue(uri.startsWith("HTTP/1.1 414"), uri);
+    assertTrue(uri.contains("\"code\":\"LIMIT\""), uri);
+  }
+
   /** Pages of other origins can change nothing (H3). */
   @Test
   void shouldRefuseOtherOrigins() throws Exception {
