@@ -2,14 +2,20 @@
 """Compares NBD servers with fio, in turn and in one run, and prints ratios.
 
     node/bench/nbd.py [--reps 5] [--seconds 5] [--only JOB,...] [--servers A,B,...] [--size-mib 1024]
+                      [--node-idle]
 
 Servers: tap-off (a tap that captures nothing), tap-on (a tap with capture to a one-node site on this
 machine), nbdkit (its file plugin), qemu-nbd. Each repetition runs every server once before the next
 begins, so that a change in the machine's speed meets all of them. A figure is the median; a ratio is
 the median of the ratios of neighbouring runs. CPU is what the server process used, a GiB moved.
 Each server has a backing file of its own, written once beforehand so that no job meets a hole.
+
+After each run with capture the next one waits until everything is journaled. --node-idle runs the node
+and its Cassandra at the idle scheduling priority, so that they take what fio and the tap leave of the
+processors: as near to a node on another machine as one machine comes.
 """
 import argparse
+import datetime
 import json
 import os
 import pathlib
@@ -21,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 JOBS = {
@@ -30,6 +37,7 @@ JOBS = {
     "randread-4k-qd32": ["--rw=randread", "--bs=4k", "--iodepth=32"],
     "mixed-70-30-4k-qd16": ["--rw=randrw", "--rwmixread=70", "--bs=4k", "--iodepth=16"],
     "randwrite-4k-fsync": ["--rw=randwrite", "--bs=4k", "--iodepth=1", "--fsync=1"],
+    "randwrite-4k-paced": ["--rw=randwrite", "--bs=4k", "--iodepth=8", "--rate_iops=2000", "--rate_process=poisson"],
 }
 READY_SECONDS = 120
 
@@ -40,11 +48,11 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(condition, what):
-    deadline = time.monotonic() + READY_SECONDS
+def wait_for(condition, what, seconds=READY_SECONDS):
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            sys.exit(f"not ready within {READY_SECONDS} s: {what}")
+            sys.exit(f"not ready within {seconds} s: {what}")
         time.sleep(0.1)
 
 
@@ -60,8 +68,10 @@ def connects(path):
 class Servers:
     """The servers under test and what they need; ended by PID."""
 
-    def __init__(self, work, names, size_mib):
+    def __init__(self, work, names, size_mib, node_idle):
         self.work, self.size_mib, self.processes = work, size_mib, []
+        self.node_prefix = ["chrt", "--idle", "0"] if node_idle else []
+        self.api = None
         self.uris, self.pids = {}, {}
         for name in names:
             getattr(self, name.replace("-", "_"))()
@@ -102,8 +112,9 @@ class Servers:
         ports = {k: free_port() for k in ("http.port", "tap-link.port", "images.port", "cluster.port", "management.port", "cassandra.embedded-server.native-port", "cassandra.embedded-server.storage-port")}
         config = self.work / "site.conf"
         config.write_text("tidemark {\n" + "".join(f"  {k} = {v}\n" for k, v in ports.items()) + "}\n")
-        node = self.start("node", [str(ROOT / "tidemark"), "up", "--config", str(config), "--data", str(self.work / "data")])
+        node = self.start("node", [*self.node_prefix, str(ROOT / "tidemark"), "up", "--config", str(config), "--data", str(self.work / "data")])
         url = f"http://127.0.0.1:{ports['http.port']}"
+        self.api = f"{url}/api/v1/volumes/on"
         cli = [str(ROOT / "tidemark"), "volume", "create", "on", "--size", f"{self.size_mib}MiB", "--node", url]
 
         def created():
@@ -114,6 +125,20 @@ class Servers:
         wait_for(created, "node")
         p = self.start("tap-on", [str(ROOT / "tidemark"), "tap", "--volume", f"on={self.backing('tap-on')}", "--listen", f"unix:{self.work / 'tap-on.sock'}", "--node", f"127.0.0.1:{ports['tap-link.port']}"])
         self.ready("tap-on", p, "on")
+
+    def settle(self, name):
+        """Waits until all that the server captured is journaled, as two words of the tap tell."""
+        if name != "tap-on":
+            return
+        began = time.time()
+
+        def drained():
+            with urllib.request.urlopen(self.api) as answer:
+                volume = json.load(answer)
+            as_of = datetime.datetime.fromisoformat(volume["rpo"]["asOf"].replace("Z", "+00:00")) if volume["rpo"]["asOf"] else None
+            return volume["state"] == "Protected" and volume["rpo"]["writes"] == 0 and as_of and as_of.timestamp() > began + 1
+
+        wait_for(drained, "the journal of tap-on", 600)
 
     def cpu_seconds(self, name):
         fields = pathlib.Path(f"/proc/{self.pids[name]}/stat").read_text().rsplit(")", 1)[1].split()
@@ -134,6 +159,7 @@ def fio(servers, name, options, seconds):
     timed = ["--time_based", f"--runtime={seconds}"] if seconds else []
     command = ["fio", "--name=job", "--ioengine=nbd", f"--uri={servers.uris[name]}", f"--size={servers.size_mib}M", "--randrepeat=0", "--norandommap", "--output-format=json", *timed, *options]
     run = subprocess.run(command, capture_output=True, text=True)
+    servers.settle(name)
     if run.returncode != 0:
         sys.exit(f"fio failed on {name}: {run.stderr}{run.stdout}")
     job = json.loads(run.stdout[run.stdout.index("{"):])["jobs"][0]
@@ -145,6 +171,7 @@ def fio(servers, name, options, seconds):
         "iops": sum(s["iops"] for s in sides),
         "mean": main["clat_ns"]["mean"] / 1e3,
         "p99": main["clat_ns"]["percentile"]["99.000000"] / 1e3,
+        # What is left to journal after the run is paid for, too.
         "cpu": (servers.cpu_seconds(name) - before) / (moved / 2**30),
     }
 
@@ -156,12 +183,13 @@ def main():
     parser.add_argument("--only", default=",".join(JOBS))
     parser.add_argument("--servers", default="tap-off,tap-on,nbdkit,qemu-nbd")
     parser.add_argument("--size-mib", type=int, default=1024)
+    parser.add_argument("--node-idle", action="store_true")
     options = parser.parse_args()
     names = options.servers.split(",")
     work = pathlib.Path(tempfile.mkdtemp(prefix="tidemark-bench-"))
     servers = None
     try:
-        servers = Servers(work, names, options.size_mib)
+        servers = Servers(work, names, options.size_mib, options.node_idle)
         for name in names:
             fio(servers, name, ["--rw=write", "--bs=1M", "--iodepth=4"], None)
         print(f"| job | server | MB/s | iops | mean us | p99 us | CPU s/GiB | throughput, p99 against {names[0]} |")
