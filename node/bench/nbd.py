@@ -8,7 +8,8 @@ Servers: tap-off (a tap that captures nothing), tap-on (a tap with capture to a 
 machine), nbdkit (its file plugin), qemu-nbd. Each repetition runs every server once before the next
 begins, so that a change in the machine's speed meets all of them. A figure is the median; a ratio is
 the median of the ratios of neighbouring runs. CPU is what the server process used, a GiB moved.
-Each server has a backing file of its own, written once beforehand so that no job meets a hole.
+Each server has a backing file of its own, written once beforehand so that no job meets a hole, and then
+at random for a while, so that what a JVM compiles is compiled.
 
 After each run with capture the next one waits until everything is journaled. --node-idle runs the node
 and its Cassandra at the idle scheduling priority, so that they take what fio and the tap leave of the
@@ -40,6 +41,7 @@ JOBS = {
     "randwrite-4k-paced": ["--rw=randwrite", "--bs=4k", "--iodepth=8", "--rate_iops=2000", "--rate_process=poisson"],
 }
 READY_SECONDS = 120
+WARM_SECONDS = 8
 
 
 def free_port():
@@ -192,6 +194,8 @@ def main():
         servers = Servers(work, names, options.size_mib, options.node_idle)
         for name in names:
             fio(servers, name, ["--rw=write", "--bs=1M", "--iodepth=4"], None)
+        for name in names:
+            fio(servers, name, JOBS["randwrite-4k-qd32"], WARM_SECONDS)
         print(f"| job | server | MB/s | iops | mean us | p99 us | CPU s/GiB | throughput, p99 against {names[0]} |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for job in options.only.split(","):
