@@ -169,7 +169,8 @@ final class VolumeCommands implements Runnable {
                     + Amounts.size(volume.path("rpo").path("bytes").asLong())
                     + " in "
                     + volume.path("rpo").path("writes").asText()
-                    + " writes"
+                    + " writes as of "
+                    + volume.path("rpo").path("asOf").asText()
                 : " (the tap cannot be asked)"));
     line(
         out,
@@ -180,6 +181,9 @@ final class VolumeCommands implements Runnable {
                 + (tap.path("address").isTextual()
                     ? ", last at " + tap.path("address").asText()
                     : ""));
+    if (tap.path("node").isTextual()) {
+      line(out, "its node", tap.path("node").asText());
+    }
     JsonNode sync = tap.path("sync");
     if (sync.isObject()) {
       line(

@@ -412,6 +412,32 @@ class CaptureOracleTest {
     }
   }
 
+  /** The same while a failed write has opened a gap behind what waits: all of it goes. */
+  @Test
+  void shouldGiveUpWhatWaitsBeforeAGap() throws Exception {
+    try (TapHarness tap = freshTap(MEMORY, TapHarness.LIMITS)) {
+      tap.change(random, 4096);
+      assertTrue(tap.drain());
+      journal.spoil(true);
+      for (int i = 0; i < 300; i++) {
+        tap.change(random, 16 << 10);
+        if (i % 50 == 10) {
+          byte[] data = new byte[4096];
+          random.nextBytes(data);
+          tap.disk.fail(tap.capture, 4096L * random.nextInt(SIZE / 4096), data);
+          tap.states.add(Arrays.hashCode(tap.disk.copy()));
+        }
+      }
+      await(() -> !journal.darks().isEmpty(), "a gap is journaled");
+      journal.spoil(false);
+      assertTrue(tap.drain(), "drains: " + tap.capture.status());
+      assertArrayEquals(tap.disk.copy(), journal.content());
+      assertEveryPointWasAState(tap.states);
+      assertEquals(0, tap.memory.usedBytes());
+    }
+    TestPayload.assertReleased();
+  }
+
   @Test
   void shouldFailWritesOnceFenced() throws Exception {
     try (TapHarness tap = freshTap(MEMORY, TapHarness.LIMITS)) {
