@@ -10,6 +10,8 @@ import java.time.Duration;
  * @param pendingBytesMax data that a session holds at most; more is refused with {@code LIMIT}
  * @param heartbeat how often a session says that it lives
  * @param resendAfter a request to the volume without an answer is repeated after so long
+ * @param attachWithin an attempt to attach is given up after so long, by the session and by the
+ *     volume; shorter than a tap waits for its answer
  * @param giveUpAfter and given up after so long: the session fails with {@code NOT_ACKNOWLEDGED}
  */
 public record JournalSettings(
@@ -17,6 +19,7 @@ public record JournalSettings(
     long pendingBytesMax,
     Duration heartbeat,
     Duration resendAfter,
+    Duration attachWithin,
     Duration giveUpAfter) {
 
   /** Reads {@code tidemark.journal}. */
@@ -27,6 +30,7 @@ public record JournalSettings(
         journal.getBytes("pending-bytes-max"),
         journal.getDuration("heartbeat"),
         journal.getDuration("resend-after"),
+        journal.getDuration("attach-within"),
         journal.getDuration("give-up-after"));
   }
 }

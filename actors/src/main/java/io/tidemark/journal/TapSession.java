@@ -12,6 +12,7 @@ import akka.actor.typed.javadsl.TimerScheduler;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.position.ByteRange;
+import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
@@ -23,6 +24,7 @@ import io.tidemark.volume.SessionMessage;
 import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -31,6 +33,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 
 /**
  * One tap's session, on the node of its link. Calls queue in the order in which they were made;
@@ -154,8 +157,11 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     this.parts = parts;
     this.attached = attached;
     this.volume = parts.volumes().apply(tap.volume());
-    volume.tell(new VolumeEntity.AttachTap(tap.tapId(), tap.address(), tap.sizeBytes(), replies()));
-    timers.startSingleTimer(new GiveUp(0), parts.settings().giveUpAfter());
+    Duration within = parts.settings().attachWithin();
+    long until = MicroClock.system().micros() + TimeUnit.NANOSECONDS.toMicros(within.toNanos());
+    volume.tell(
+        new VolumeEntity.AttachTap(tap.tapId(), tap.address(), tap.sizeBytes(), until, replies()));
+    timers.startSingleTimer(new GiveUp(0), within);
   }
 
   private ActorRef<VolumeEntity.Reply> replies() {
@@ -479,11 +485,12 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     if (m.call() != call) {
       return this;
     }
+    Duration waited =
+        key == null ? parts.settings().attachWithin() : parts.settings().giveUpAfter();
     return fail(
         new Refusal(
             ErrorCode.NOT_ACKNOWLEDGED,
-            "volume '%s' did not answer for %d s"
-                .formatted(tap.volume(), parts.settings().giveUpAfter().toSeconds())));
+            "volume '%s' did not answer for %d s".formatted(tap.volume(), waited.toSeconds())));
   }
 
   // ---- end ------------------------------------------------------------------------------------

@@ -120,10 +120,14 @@ public final class VolumeEntity
    * {@code INVALID} when the backing store is smaller than the volume. Repeating it from the same
    * session actor is safe; from another actor of the same tap it replaces the session.
    *
+   * @param untilMicros when the tap will have given up: handled later, the request is refused with
+   *     {@code NOT_ACKNOWLEDGED}, lest it replace the session of the tap's next attempt; 0 for
+   *     never
    * @param session is watched and heard of, and told {@link SessionEnded}
    */
   @JsonTypeName("attach-tap")
-  public record AttachTap(UUID tapId, String address, long sizeBytes, ActorRef<Reply> session)
+  public record AttachTap(
+      UUID tapId, String address, long sizeBytes, long untilMicros, ActorRef<Reply> session)
       implements Command, TidemarkMessage {}
 
   /**
@@ -490,6 +494,12 @@ public final class VolumeEntity
     }
     if (last.attached() && c.session().equals(connection)) {
       return Effect().reply(c.session(), new Attached(grant(state)));
+    }
+    if (c.untilMicros() != 0 && now() > c.untilMicros()) {
+      return refused(
+          0,
+          c.session(),
+          new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "volume '%s' answered too late".formatted(name)));
     }
     if (last.attached() && !last.tapId().equals(c.tapId())) {
       return refused(

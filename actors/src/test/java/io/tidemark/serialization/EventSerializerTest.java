@@ -210,7 +210,7 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
     SessionKey key = new SessionKey(ID, 2, 1);
     roundTrip(new VolumeEntity.CreateVolume(512, true, probe.getRef()));
-    roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, probe.getRef()));
+    roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, 7, probe.getRef()));
     roundTrip(
         new VolumeEntity.AppendSegments(
             9,

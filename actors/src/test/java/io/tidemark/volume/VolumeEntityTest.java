@@ -148,7 +148,7 @@ class VolumeEntityTest {
     int ordinal;
 
     Session(UUID tap) {
-      volume.tell(new AttachTap(tap, "host:tap", VOLUME_BYTES, probe.getRef()));
+      volume.tell(new AttachTap(tap, "host:tap", VOLUME_BYTES, 0, probe.getRef()));
       grant = probe.expectMessageClass(Attached.class, Duration.ofSeconds(10)).grant();
       key = new SessionKey(grant.volume(), grant.session(), grant.epoch().value());
       seq = grant.head().value();
@@ -241,7 +241,7 @@ class VolumeEntityTest {
     create();
     Session first = new Session(TAP);
     TestProbe<Reply> other = kit.createTestProbe();
-    Command attach = new AttachTap(UUID.randomUUID(), "other", VOLUME_BYTES, other.getRef());
+    Command attach = new AttachTap(UUID.randomUUID(), "other", VOLUME_BYTES, 0, other.getRef());
     volume.tell(attach);
     assertEquals(ErrorCode.BUSY, other.expectMessageClass(Refused.class).code());
     restart();
@@ -256,6 +256,21 @@ class VolumeEntityTest {
     refused(ErrorCode.FENCED, ref -> first.append(first.next(1)));
     first.beat();
     assertEquals(ErrorCode.FENCED, first.probe.expectMessageClass(SessionEnded.class).code());
+  }
+
+  /** An attempt that its tap has given up must not replace the session of the next attempt. */
+  @Test
+  void shouldRefuseAnAttemptThatComesTooLate() {
+    create();
+    Session live = new Session(TAP);
+    TestProbe<Reply> stale = kit.createTestProbe();
+    volume.tell(new AttachTap(TAP, "host:tap", VOLUME_BYTES, 1, stale.getRef()));
+    assertEquals(ErrorCode.NOT_ACKNOWLEDGED, stale.expectMessageClass(Refused.class).code());
+    live.beat();
+    live.probe.expectNoMessage(Duration.ofMillis(200));
+    volume.tell(new AttachTap(TAP, "host:tap", VOLUME_BYTES, Long.MAX_VALUE, stale.getRef()));
+    stale.expectMessageClass(Attached.class);
+    assertEquals(ErrorCode.FENCED, live.probe.expectMessageClass(SessionEnded.class).code());
   }
 
   /** A stopped session actor frees the volume at once; its status is gone with it. */
@@ -455,7 +470,7 @@ class VolumeEntityTest {
             (key, ref) -> new Heartbeat(key, Optional.empty(), ref),
             (key, ref) -> new DetachTap(1, key, ref),
             (key, ref) -> new RaiseEpoch(9, ref),
-            (key, ref) -> new AttachTap(TAP, "x", 512, ref));
+            (key, ref) -> new AttachTap(TAP, "x", 512, 0, ref));
     for (int state = 0; state < 5; state++) {
       SessionKey key = stale;
       if (state > 0) {
