@@ -273,6 +273,10 @@ public final class VolumeEntity
 
   // What follows lasts as long as the actor, not the volume.
   private ActorRef<Reply> connection;
+
+  /** {@code untilMicros} of the attempt that the connected session began with. */
+  private long connectedUntil;
+
   private TapStatus status;
   private long statusMicros;
   private long job;
@@ -495,11 +499,16 @@ public final class VolumeEntity
     if (last.attached() && c.session().equals(connection)) {
       return Effect().reply(c.session(), new Attached(grant(state)));
     }
-    if (c.untilMicros() != 0 && now() > c.untilMicros()) {
+    boolean late = now() > c.untilMicros();
+    boolean overtaken =
+        connection != null && last.tapId().equals(c.tapId()) && c.untilMicros() < connectedUntil;
+    if (c.untilMicros() != 0 && (late || overtaken)) {
       return refused(
           0,
           c.session(),
-          new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "volume '%s' answered too late".formatted(name)));
+          new Refusal(
+              ErrorCode.NOT_ACKNOWLEDGED,
+              "volume '%s' came to this attempt too late".formatted(name)));
     }
     if (last.attached() && !last.tapId().equals(c.tapId())) {
       return refused(
@@ -717,6 +726,7 @@ public final class VolumeEntity
   private void welcome(int session, AttachTap c) {
     dismiss(ErrorCode.FENCED, "the tap attached again: session " + session + " replaced this one");
     connect(session, c.session());
+    connectedUntil = c.untilMicros();
     tell("tap-attached", "tap " + Refusal.printable(c.address()) + " attached");
     timers.startSingleTimer(CHORES, new DoChores(), parts.settings().orphanDelay());
   }
@@ -742,6 +752,7 @@ public final class VolumeEntity
     if (connection != null) {
       context.unwatch(connection);
       connection = null;
+      connectedUntil = 0;
     }
   }
 

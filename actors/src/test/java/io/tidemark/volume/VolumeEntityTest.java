@@ -271,6 +271,10 @@ class VolumeEntityTest {
     volume.tell(new AttachTap(TAP, "host:tap", VOLUME_BYTES, Long.MAX_VALUE, stale.getRef()));
     stale.expectMessageClass(Attached.class);
     assertEquals(ErrorCode.FENCED, live.probe.expectMessageClass(SessionEnded.class).code());
+    TestProbe<Reply> older = kit.createTestProbe();
+    volume.tell(new AttachTap(TAP, "host:tap", VOLUME_BYTES, Long.MAX_VALUE - 1, older.getRef()));
+    assertEquals(ErrorCode.NOT_ACKNOWLEDGED, older.expectMessageClass(Refused.class).code());
+    stale.expectNoMessage(Duration.ofMillis(200));
   }
 
   /** A stopped session actor frees the volume at once; its status is gone with it. */
