@@ -8,6 +8,8 @@ import java.io.PrintStream;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -55,6 +57,8 @@ final class KillRounds implements AutoCloseable {
   private final PrintStream out;
   private final List<RegionWriter> writers = new ArrayList<>();
   private final ExecutorService threads = Executors.newFixedThreadPool(WRITERS);
+
+  /** SHA-256 of the volume at the head after each round. */
   private final Map<Long, byte[]> remembered = new HashMap<>();
 
   KillRounds(Path directory, long seed, PrintStream out) throws Exception {
@@ -212,7 +216,7 @@ final class KillRounds implements AutoCloseable {
     }
     checkDark(volume);
     checkOldPoints();
-    remembered.put(head, live);
+    remembered.put(head, digest(live));
     out.printf(
         "round %d: kill %s, seq %d..%d, %d writes, %s%n",
         index, victim, base, head, written, last == head ? "no gap" : "dark from " + (last + 1));
@@ -243,10 +247,15 @@ final class KillRounds implements AutoCloseable {
     List<Long> seqs = new ArrayList<>(remembered.keySet());
     for (int i = 0; i < Math.min(OLD_POINTS_A_ROUND, seqs.size()); i++) {
       long seq = seqs.get(random.nextInt(seqs.size()));
-      if (!Arrays.equals(PhaseCheck.read(site, VOLUME, "seq:" + seq, seq), remembered.get(seq))) {
+      byte[] now = digest(PhaseCheck.read(site, VOLUME, "seq:" + seq, seq));
+      if (!Arrays.equals(now, remembered.get(seq))) {
         throw new AssertionError("an old recovery point changed: seq " + seq);
       }
     }
+  }
+
+  private static byte[] digest(byte[] content) throws NoSuchAlgorithmException {
+    return MessageDigest.getInstance("SHA-256").digest(content);
   }
 
   private static long lastPointBeforeDark(JsonNode volume, long base, long head) {
