@@ -10,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
@@ -36,8 +37,9 @@ public final class Retries {
 
   /**
    * @param attempt asks once; what it throws counts as its failure
-   * @return fails with {@code NOT_ACKNOWLEDGED} when the deadline has passed or asking again is of
-   *     no use; with the attempt's own {@link Refusal} if it has one
+   * @return fails with {@code NOT_ACKNOWLEDGED} when the deadline has passed or Cassandra or the
+   *     closed session refuse for good; with the attempt's own failure if that is another, such as
+   *     an answer that cannot be decoded
    */
   public <T> CompletionStage<T> run(Supplier<? extends CompletionStage<T>> attempt) {
     CompletableFuture<T> answer = new CompletableFuture<>();
@@ -81,7 +83,7 @@ public final class Retries {
     while (cause instanceof CompletionException && cause.getCause() != null) {
       cause = cause.getCause();
     }
-    if (cause instanceof Refusal) {
+    if (!ofCassandra(cause)) {
       answer.completeExceptionally(cause);
       return;
     }
@@ -100,8 +102,18 @@ public final class Retries {
         .execute(() -> attempt(attempt, deadlineNanos, next, answer));
   }
 
+  private static boolean ofCassandra(Throwable cause) {
+    return cause instanceof DriverException
+        || cause instanceof NodeUnavailableException
+        || closed(cause);
+  }
+
   private static boolean mayRecover(Throwable cause) {
-    return (cause instanceof DriverException || cause instanceof NodeUnavailableException)
-        && !(cause instanceof QueryValidationException);
+    return !(cause instanceof QueryValidationException || closed(cause));
+  }
+
+  /** How the driver says that a session is closed, or closing. */
+  private static boolean closed(Throwable cause) {
+    return cause instanceof IllegalStateException || cause instanceof RejectedExecutionException;
   }
 }
