@@ -18,6 +18,8 @@ import io.tidemark.image.ImageState;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.RecoveryPoint;
@@ -224,7 +226,13 @@ class EventSerializerTest {
     roundTrip(
         new VolumeEntity.Attached(
             new SessionGrant(
-                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false)));
+                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1)));
+    TapOrder order = new TapOrder(7, OrderKind.HOLD, 99, new byte[] {1, 2});
+    roundTrip(new VolumeEntity.OrderTap(order, probe.getRef()));
+    roundTrip(new VolumeEntity.PassOrder(order, probe.getRef()));
+    roundTrip(new VolumeEntity.OrderDone(7, new byte[] {3}));
+    roundTrip(new VolumeEntity.FindTap(3, probe.getRef()));
+    roundTrip(new VolumeEntity.TapFound(3, ID, 2, 1, false, probe.getRef()));
     DarkInterval dark = new DarkInterval(3, Long.MAX_VALUE, 4, Long.MAX_VALUE, "lost");
     roundTrip(
         new VolumeEntity.History(

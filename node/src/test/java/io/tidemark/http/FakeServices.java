@@ -10,6 +10,7 @@ import io.tidemark.image.VolumePoints;
 import io.tidemark.job.JobSummary;
 import io.tidemark.job.Jobs;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
@@ -151,6 +152,12 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   @Override
   public CompletionStage<Void> deleteVolume(VolumeName name) {
     return volumes.remove(name) == null ? unknown(name) : CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
+    return CompletableFuture.failedFuture(
+        new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no tap is attached"));
   }
 
   @Override
