@@ -119,8 +119,8 @@ public final class GroupEntity
       implements Command, TidemarkMessage {}
 
   /**
-   * Takes a tag. Replies {@link Tagged} once it is committed or failed; {@code BUSY} when
-   * several wait for their turn, {@code LIMIT} when too many wait for the journal, {@code ALREADY_EXISTS},
+   * Takes a tag. Replies {@link Tagged} once it is committed or failed; {@code BUSY} when several
+   * wait for their turn, {@code LIMIT} when too many wait for the journal, {@code ALREADY_EXISTS},
    * {@code NOT_FOUND}. A tag that is being taken goes on whether or not the asker waits.
    */
   @JsonTypeName("take-tag")
@@ -522,9 +522,9 @@ public final class GroupEntity
   private void freed(String tag) {
     if (holding.equals(Optional.of(tag))) {
       holding = Optional.empty();
-      if (!queued.isEmpty()) {
-        context.getSelf().tell(queued.poll());
-      }
+      // All of them: the first may be refused, and then it is the next one's turn.
+      queued.forEach(context.getSelf()::tell);
+      queued.clear();
     }
   }
 
@@ -642,9 +642,7 @@ public final class GroupEntity
         state.closing()
             ? parts
                 .catalog()
-                .find(
-                    state.id(),
-                    new TagCatalog.Query(0, Long.MAX_VALUE, "", SWEEP_ROWS))
+                .find(state.id(), new TagCatalog.Query(0, Long.MAX_VALUE, "", SWEEP_ROWS))
                 .thenApply(TagCatalog.Page::rows)
             : parts.catalog().due(state.id(), since, now, SWEEP_ROWS);
     context.pipeToSelf(

@@ -152,8 +152,7 @@ class ConsistencyTagTest {
         OrderKind.RELEASE,
         order -> {
           bad.holding = 0;
-          return CompletableFuture.completedFuture(
-              new Holds.Released(false, 700_000, 2).encode());
+          return CompletableFuture.completedFuture(new Holds.Released(false, 700_000, 2).encode());
         });
     assertFailed(take(crash("broken")), ErrorCode.HOLD_TIMEOUT, "by itself");
 
@@ -332,9 +331,7 @@ class ConsistencyTagTest {
   /** Schedules take tags by themselves, remove what expired, and go on after a crash. */
   @Test
   void shouldTakeTagsOnSchedule() throws Exception {
-    get(
-        groups()
-            .setSchedule("g", new Schedule("s", 1, 2, "s-{time}", false, List.of())));
+    get(groups().setSchedule("g", new Schedule("s", 1, 2, "s-{time}", false, List.of())));
     await("three tags", () -> tags().size() >= 3);
     await("the first expired", () -> tags().stream().noneMatch(t -> t.timeMicros() < oldest()));
     test.crash(node);

@@ -37,7 +37,8 @@ public final class FakeTap {
   final VolumeName volume;
   final UUID id = UUID.randomUUID();
   final List<OrderKind> orders = Collections.synchronizedList(new ArrayList<>());
-  final Map<OrderKind, Answer> answers = Collections.synchronizedMap(new EnumMap<>(OrderKind.class));
+  final Map<OrderKind, Answer> answers =
+      Collections.synchronizedMap(new EnumMap<>(OrderKind.class));
   final Map<String, Boolean> applications = new ConcurrentHashMap<>();
   volatile JournalSession session;
 

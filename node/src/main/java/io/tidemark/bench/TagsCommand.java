@@ -60,7 +60,9 @@ final class TagsCommand implements Callable<Integer> {
       description = "writes a second in all; 0: as many as go; default ${DEFAULT-VALUE}")
   private List<Integer> rates = List.of(0, 2_000);
 
-  @Option(names = "--seconds", description = "of each run of the schedule; default ${DEFAULT-VALUE}")
+  @Option(
+      names = "--seconds",
+      description = "of each run of the schedule; default ${DEFAULT-VALUE}")
   private int seconds = 15;
 
   @Option(names = "--rounds", description = "runs with and without; default ${DEFAULT-VALUE}")
@@ -110,11 +112,16 @@ final class TagsCommand implements Callable<Integer> {
       }
     }
 
+    /** An interrupt leaves the writers to end by themselves: each sees {@code stop}. */
     @Override
-    public void close() throws InterruptedException {
+    public void close() {
       stop = true;
-      for (Thread thread : threads) {
-        thread.join();
+      try {
+        for (Thread thread : threads) {
+          thread.join();
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
       }
     }
 
@@ -165,8 +172,7 @@ final class TagsCommand implements Callable<Integer> {
           new RandomAccessFile(site.directory().resolve(volume(i) + ".img").toFile(), "rw")) {
         file.setLength(VOLUME_BYTES);
       }
-      BenchSite.await(
-          site.site().createVolume(new VolumeName(volume(i)), VOLUME_BYTES, false));
+      BenchSite.await(site.site().createVolume(new VolumeName(volume(i)), VOLUME_BYTES, false));
     }
     for (int tap = 0; tap < Math.min(tapCount, volumes); tap++) {
       processes.add(startTap(site, port, tap, volumes));
@@ -195,10 +201,7 @@ final class TagsCommand implements Callable<Integer> {
     command.addAll(List.of("--node", "127.0.0.1:" + port));
     Path log = site.directory().resolve("tap" + tap + ".log");
     Process process =
-        new ProcessBuilder(command)
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile())
-            .start();
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
     return process;
   }
@@ -235,8 +238,7 @@ final class TagsCommand implements Callable<Integer> {
     System.out.println(
         "| volumes | taps | writes/s | tags | hold of the group, ms: p50 | p99 | max | of a volume,"
             + " ms: p50 | p99 | tag taken in, ms: p50 | p99 | failed |");
-    System.out.println(
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    System.out.println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (int count : counts) {
       List<VolumeName> members = new ArrayList<>();
       for (int i = 0; i < count; i++) {
@@ -305,8 +307,7 @@ final class TagsCommand implements Callable<Integer> {
         for (int on = 0; on < 2; on++) {
           if (on == 1) {
             BenchSite.await(
-                groups.setSchedule(
-                    group, new Schedule("s", 1, 60, "s-{time}", false, List.of())));
+                groups.setSchedule(group, new Schedule("s", 1, 60, "s-{time}", false, List.of())));
           }
           measure(uris, rate, seen[on]);
           if (on == 1) {

@@ -66,7 +66,11 @@ final class GroupCommands implements Runnable {
         group,
         out ->
             out.println(
-                "group " + name + " has " + volumes.size() + " volumes; tag them with: tidemark tag "
+                "group "
+                    + name
+                    + " has "
+                    + volumes.size()
+                    + " volumes; tag them with: tidemark tag "
                     + name
                     + " TAGNAME"));
   }
@@ -101,8 +105,7 @@ final class GroupCommands implements Runnable {
       mixinStandardHelpOptions = true,
       description = "Show all that is known of a group.")
   void show(
-      @Mixin Asking asking,
-      @Parameters(paramLabel = "NAME", description = "a group") String name) {
+      @Mixin Asking asking, @Parameters(paramLabel = "NAME", description = "a group") String name) {
     JsonNode group = asking.client().get(path(name));
     asking.show(group, out -> details(group, out));
   }
@@ -198,8 +201,7 @@ final class GroupCommands implements Runnable {
       mixinStandardHelpOptions = true,
       description = "Delete a group and all its tags. Its volumes and their histories stay.")
   void delete(
-      @Mixin Asking asking,
-      @Parameters(paramLabel = "NAME", description = "a group") String name) {
+      @Mixin Asking asking, @Parameters(paramLabel = "NAME", description = "a group") String name) {
     JsonNode done = asking.client().delete(path(name));
     asking.show(done, out -> out.println("group " + name + " is deleted"));
   }

@@ -142,8 +142,7 @@ final class TagCommands implements Runnable {
                 tag.path("holdMicros").asLong() / 1000.0,
                 tag.path("locked").asBoolean() ? ", locked" : ""));
     for (JsonNode point : tag.path("points")) {
-      out.println(
-          "  " + point.path("volume").asText() + " seq " + point.path("seq").asText());
+      out.println("  " + point.path("volume").asText() + " seq " + point.path("seq").asText());
     }
     for (JsonNode application : tag.path("applications")) {
       out.println(
@@ -232,8 +231,7 @@ final class TagCommands implements Runnable {
       @Mixin Asking locking,
       @Parameters(paramLabel = "GROUP", description = "a group") String ofGroup,
       @Parameters(paramLabel = "TAGNAME", description = "one of its tags") String tagName) {
-    JsonNode tag =
-        locking.client().put(path(ofGroup, tagName) + "/lock", NodeClient.object());
+    JsonNode tag = locking.client().put(path(ofGroup, tagName) + "/lock", NodeClient.object());
     locking.show(tag, out -> details(tag, out));
   }
 

@@ -60,8 +60,7 @@ public final class AdminRoutes extends Exchange {
                 services.clock())
             .route();
     Route images =
-        new ImageRoutes(
-                services.images(), new GroupImages(services.groups(), services.images()))
+        new ImageRoutes(services.images(), new GroupImages(services.groups(), services.images()))
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();

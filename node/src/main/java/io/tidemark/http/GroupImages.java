@@ -71,8 +71,7 @@ final class GroupImages {
       all = all.thenCompose(done -> images.open(request)).thenAccept(opened::add);
     }
     return all.exceptionallyCompose(
-        failure ->
-            closeAll(opened).thenCompose(closed -> CompletableFuture.failedStage(failure)));
+        failure -> closeAll(opened).thenCompose(closed -> CompletableFuture.failedStage(failure)));
   }
 
   private CompletionStage<Void> closeAll(List<ImageSummary> opened) {

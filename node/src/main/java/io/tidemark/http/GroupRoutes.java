@@ -98,8 +98,7 @@ final class GroupRoutes extends Exchange {
                   .map(VolumeName::new)
                   .toList();
           return answer(
-              StatusCodes.CREATED,
-              () -> groups.create(name, volumes).thenApply(TagViews::group));
+              StatusCodes.CREATED, () -> groups.create(name, volumes).thenApply(TagViews::group));
         });
   }
 
@@ -124,8 +123,7 @@ final class GroupRoutes extends Exchange {
                   body.optionalText("pattern").orElse(name + "-{time}"),
                   application(body),
                   body.texts("applications", APPLICATIONS_MAX));
-          return answer(
-              () -> groups.setSchedule(group, schedule).thenApply(TagViews::group));
+          return answer(() -> groups.setSchedule(group, schedule).thenApply(TagViews::group));
         });
   }
 

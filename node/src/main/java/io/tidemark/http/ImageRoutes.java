@@ -71,8 +71,7 @@ final class ImageRoutes extends Exchange {
     At at = At.parse(body.text("at"));
     boolean writable = body.flag("writable");
     Optional<String> name = body.optionalText("name");
-    return answer(
-        StatusCodes.CREATED, () -> groupImages.open(group, at, writable, name));
+    return answer(StatusCodes.CREATED, () -> groupImages.open(group, at, writable, name));
   }
 
   private Route show(String name) {

@@ -231,7 +231,8 @@ final class NodeProcess implements AutoCloseable {
       LiveLinks taps,
       MicroTime begun)
       throws Exception {
-    SitePoints volumePoints = new SitePoints(site.site(), points, site.groups(), site.histories()::of);
+    SitePoints volumePoints =
+        new SitePoints(site.site(), points, site.groups(), site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
     started("image server", server::close);
     NbdServer nbd =
@@ -274,7 +275,15 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(), site.groups(), volumePoints, images, jobs, exports, verifications, status, clock);
+            site.site(),
+            site.groups(),
+            volumePoints,
+            images,
+            jobs,
+            exports,
+            verifications,
+            status,
+            clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(

@@ -321,8 +321,7 @@ class AdminHttpTest {
     assertEquals("pg", tag.at("/applications/0/name").asText());
     assertTrue(tag.path("error").isNull());
     assertProblem(504, "HOLD_TIMEOUT", send("POST", tags, "{\"name\":\"late\"}"));
-    assertProblem(
-        400, "INVALID", send("POST", tags, "{\"name\":\"t\",\"consistency\":\"some\"}"));
+    assertProblem(400, "INVALID", send("POST", tags, "{\"name\":\"t\",\"consistency\":\"some\"}"));
     assertProblem(
         400,
         "INVALID",
@@ -349,15 +348,11 @@ class AdminHttpTest {
     assertEquals(
         "nbd://127.0.0.1:10809/g-db", JSON.readTree(images.body()).at("/uris/db").asText());
     assertEquals(204, send("DELETE", "/api/v1/images/g-db", null).statusCode());
-    assertProblem(
-        409, "DARK_INTERVAL", send("POST", "/api/v1/images", open.formatted("seq:15")));
+    assertProblem(409, "DARK_INTERVAL", send("POST", "/api/v1/images", open.formatted("seq:15")));
     assertProblem(
         400,
         "INVALID",
-        send(
-            "POST",
-            "/api/v1/images",
-            "{\"group\":\"shop\",\"volume\":\"db\",\"at\":\"latest\"}"));
+        send("POST", "/api/v1/images", "{\"group\":\"shop\",\"volume\":\"db\",\"at\":\"latest\"}"));
     String metrics = send("GET", "/metrics", null).body();
     assertTrue(metrics.contains("tidemark_tag_hold_seconds_bucket{le=\"0.001\"} 2"), metrics);
     assertTrue(metrics.contains("tidemark_tags_total{result=\"failed\"} 1"), metrics);
@@ -576,7 +571,8 @@ class AdminHttpTest {
           continue;
         }
         operations++;
-        String concrete = path.getKey().replaceAll("\\{(name|tag|schedule)}", "db").replace("{id}", "none");
+        String concrete =
+            path.getKey().replaceAll("\\{(name|tag|schedule)}", "db").replace("{id}", "none");
         HttpResponse<String> response =
             send(method.toUpperCase(java.util.Locale.ROOT), concrete, null);
         assertFalse(

@@ -50,14 +50,7 @@ final class FakeGroups implements Groups {
   private static GroupSummary summary(
       String name, List<VolumeName> volumes, List<Schedule> schedules) {
     return new GroupSummary(
-        name,
-        new UUID(3, 4),
-        "Open",
-        volumes,
-        FakeServices.START,
-        schedules,
-        List.of(),
-        Map.of());
+        name, new UUID(3, 4), "Open", volumes, FakeServices.START, schedules, List.of(), Map.of());
   }
 
   @Override

@@ -64,8 +64,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
-    return new AdminServices(
-        this, groups, this, this, jobs(), this, this, status(), () -> NOW);
+    return new AdminServices(this, groups, this, this, jobs(), this, this, status(), () -> NOW);
   }
 
   private NodeStatus status() {

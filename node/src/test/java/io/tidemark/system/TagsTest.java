@@ -274,8 +274,7 @@ class TagsTest {
       long last = numbers[VOLUMES.size() - 1][w];
       assertTrue(
           last >= numbers[0][w] - 1,
-          "tag %s: the chain begins with %d and ends with %d"
-              .formatted(tag, numbers[0][w], last));
+          "tag %s: the chain begins with %d and ends with %d".formatted(tag, numbers[0][w], last));
       newest = Math.max(newest, last);
     }
     return newest;

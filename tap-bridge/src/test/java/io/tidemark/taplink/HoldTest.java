@@ -230,8 +230,8 @@ class HoldTest {
   }
 
   /**
-   * J7: writers that write n to one volume, await the reply, then n to the next; tags all the while.
-   * At no tag does a volume show a number that the one before it in the chain lacks.
+   * J7: writers that write n to one volume, await the reply, then n to the next; tags all the
+   * while. At no tag does a volume show a number that the one before it in the chain lacks.
    */
   @Test
   void shouldNeverShowAnEffectWithoutItsCause() throws Exception {
@@ -300,7 +300,8 @@ class HoldTest {
           assertTrue(number <= last, "volume %d shows %d, its cause %d".formatted(i, number, last));
           last = number;
         }
-        assertTrue(last >= first - 1, "the chain's end shows %d, its begin %d".formatted(last, first));
+        assertTrue(
+            last >= first - 1, "the chain's end shows %d, its begin %d".formatted(last, first));
         moved |= first > 1;
       }
     }
