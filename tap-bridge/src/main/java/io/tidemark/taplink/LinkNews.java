@@ -1,0 +1,13 @@
+package io.tidemark.taplink;
+
+import io.tidemark.position.WriteSeq;
+import java.nio.ByteBuffer;
+
+/** What the other site answers over a {@link SiteLinkStage}. */
+public sealed interface LinkNews {
+  /** Everything up to {@code seq} is journaled there and durable. */
+  record Acknowledged(WriteSeq seq) implements LinkNews {}
+
+  /** The hashes that {@link Parcel.AskHashes} asked for, 32 bytes a block. */
+  record Hashes(int id, ByteBuffer hashes) implements LinkNews {}
+}
