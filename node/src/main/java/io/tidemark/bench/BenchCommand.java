@@ -30,7 +30,8 @@ import picocli.CommandLine.Command;
       OpenCommand.class,
       ImageCommand.class,
       VolumesCommand.class,
-      NbdCommand.class
+      NbdCommand.class,
+      FilesCommand.class
     })
 public final class BenchCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -63,6 +64,6 @@ public final class BenchCommand implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "name a benchmark: ingest, open, image, volumes or nbd");
+        spec.commandLine(), "name a benchmark: ingest, open, image, volumes, nbd or files");
   }
 }

@@ -45,6 +45,7 @@ import picocli.CommandLine.Spec;
       VolumeCommands.class,
       TimelineCommand.class,
       ImageCommands.class,
+      FileCommands.class,
       JobCommands.class,
       VerifyCommand.class,
       StatusCommand.class,

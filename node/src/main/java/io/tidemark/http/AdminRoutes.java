@@ -50,15 +50,17 @@ public final class AdminRoutes extends Exchange {
 
   public AdminRoutes(AdminServices services) {
     this.services = services;
+    FileRoutes files = new FileRoutes(services.files());
     Route volumes =
         new VolumeRoutes(
                 services.site(),
                 services.points(),
                 services.images(),
                 services.verifications(),
+                files,
                 services.clock())
             .route();
-    Route images = new ImageRoutes(services.images()).route();
+    Route images = new ImageRoutes(services.images(), files).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     this.api =
         pathPrefix(

@@ -13,12 +13,14 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.util.List;
 
-/** {@code /images}: open, list, show, close. */
+/** {@code /images}: open, list, show, close, read files. */
 final class ImageRoutes extends Exchange {
   private final Images images;
+  private final FileRoutes files;
 
-  ImageRoutes(Images images) {
+  ImageRoutes(Images images, FileRoutes files) {
     this.images = images;
+    this.files = files;
   }
 
   Route route() {
@@ -27,7 +29,8 @@ final class ImageRoutes extends Exchange {
         () ->
             concat(
                 pathEndOrSingleSlash(() -> concat(get(this::list), post(this::open))),
-                path(segment(), name -> concat(get(() -> show(name)), delete(() -> close(name))))));
+                path(segment(), name -> concat(get(() -> show(name)), delete(() -> close(name)))),
+                pathPrefix(segment(), files::ofImage)));
   }
 
   private Route list() {

@@ -14,6 +14,7 @@ import io.tidemark.cassandra.Schema;
 import io.tidemark.config.Endpoint;
 import io.tidemark.config.NodeSettings;
 import io.tidemark.export.ExportJobs;
+import io.tidemark.files.SiteFiles;
 import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
 import io.tidemark.http.AdminServices;
@@ -263,6 +264,17 @@ final class NodeProcess implements AutoCloseable {
             segments,
             new TapComparison(site.site(), volumePoints, taps));
     started("verifications", verifications::close);
+    SiteFiles files =
+        new SiteFiles(
+            site.system(),
+            volumePoints,
+            images,
+            server,
+            NodeIdentity.of(settings.data()),
+            settings.data().resolve("files"),
+            clock,
+            settings.config().getBoolean("tidemark.files.replay-xfs"));
+    started("files", files::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -272,7 +284,7 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(), volumePoints, images, jobs, exports, verifications, status, clock);
+            site.site(), volumePoints, images, jobs, exports, verifications, files, status, clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(
