@@ -42,8 +42,7 @@ final class NbdCommand implements Callable<Integer> {
   static int runScript(String name, List<String> options) throws IOException, InterruptedException {
     String launcher = System.getProperty(LAUNCHER);
     String place = "node/bench/" + name;
-    Path script =
-        launcher == null ? Path.of(place) : Path.of(launcher).resolveSibling(place);
+    Path script = launcher == null ? Path.of(place) : Path.of(launcher).resolveSibling(place);
     if (!Files.isReadable(script)) {
       throw new Refusal(ErrorCode.NOT_FOUND, script + " is not there: run this from a source tree");
     }

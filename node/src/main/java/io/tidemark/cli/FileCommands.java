@@ -1,7 +1,8 @@
 package io.tidemark.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.io.FileDescriptor;
@@ -10,6 +11,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
@@ -17,8 +19,8 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -47,8 +49,15 @@ import picocli.CommandLine.Spec;
           + " --to 2026-02-01T00:00:00Z",
     })
 final class FileCommands implements Runnable {
+  /** What would move a terminal's cursor, turn its text around or is no character at all. */
+  private static final String UNPRINTABLE = "[\\p{C}\\p{Zl}\\p{Zp}\ufffd]";
+
+  private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final int COPY_BYTES = 1 << 16;
-  private static final int PAGE = 10_000;
+  private static final int PAGE = 1_000;
+
+  /** What the JVM makes of bytes of an argument that its locale does not know. */
+  private static final char UNKNOWN = '\ufffd';
 
   @Spec private CommandSpec spec;
 
@@ -81,8 +90,28 @@ final class FileCommands implements Runnable {
     private boolean encoded;
 
     private String pathQuery() {
-      String text = encoded ? path.replace("+", "%2B").replace("&", "%26") : NodeClient.escaped(path);
+      if (!encoded && path.indexOf(UNKNOWN) >= 0) {
+        throw new Refusal(
+            ErrorCode.INVALID,
+            "the path holds bytes that are no characters here: give it percent-encoded, with"
+                + " --encoded, as 'ls --encoded' prints it; or set LC_ALL=C.UTF-8");
+      }
+      String text = encoded ? onlyPercents(path) : NodeClient.escaped(path);
       return "path=" + text + (partition == null ? "" : "&partition=" + partition);
+    }
+
+    /** What is encoded stays, what should have been is. */
+    private static String onlyPercents(String path) {
+      if (!path.matches("([^%]|%[0-9A-Fa-f]{2})*+")) {
+        throw new Refusal(
+            ErrorCode.INVALID,
+            "with --encoded a '%' in the path needs two hexadecimal digits after it");
+      }
+      StringBuilder text = new StringBuilder();
+      for (String part : path.split("((?<=%)|(?=%))")) {
+        text.append(part.equals("%") ? part : NodeClient.escaped(part));
+      }
+      return text.toString();
     }
 
     private String query(String what, String at) {
@@ -112,54 +141,140 @@ final class FileCommands implements Runnable {
               description = "latest, seq:N, time:ISO-8601 or tag:NAME")
           String at) {
     NodeClient client = asking.client();
-    String query = place.query("files", at) + "&limit=" + PAGE;
-    JsonNode page = client.get(query);
-    JsonNode first = page;
-    List<JsonNode> entries = new ArrayList<>();
-    page.path("entries").forEach(entries::add);
+    String limit = "&limit=" + PAGE;
+    JsonNode page = client.get(place.query("files", at) + limit);
     // Later pages are of the same point, whatever was written meanwhile.
-    String same = place.query("files", "seq:" + page.path("at").path("seq").asText());
+    String same = place.query("files", "seq:" + page.path("at").path("seq").asText()) + limit;
+    Listing listing = asking.json() ? new JsonListing(asking) : new TextListing(asking, place);
+    listing.first(page);
     while (!page.path("next").isNull()) {
-      page = client.get(same + "&limit=" + PAGE + "&after=" + page.path("next").asText());
-      page.path("entries").forEach(entries::add);
+      page = client.get(same + "&after=" + page.path("next").asText());
+      listing.further(page);
     }
-    JsonNode whole = first.deepCopy();
-    ((ObjectNode) whole)
-        .putNull("next")
-        .putArray("entries")
-        .addAll(entries);
-    asking.show(whole, out -> show(asking, place, whole, out));
+    listing.end();
   }
 
-  private static void show(Asking asking, Place place, JsonNode listing, PrintWriter out) {
-    if (listing.path("fileSystem").isNull()) {
-      partitions(listing.path("partitions"), out);
-      return;
+  /** Shows a directory page by page: it may have more entries than fit into memory. */
+  private interface Listing {
+    void first(JsonNode page);
+
+    void further(JsonNode page);
+
+    void end();
+  }
+
+  private static final class TextListing implements Listing {
+    private final Asking asking;
+    private final Place place;
+    private boolean dirty;
+
+    TextListing(Asking asking, Place place) {
+      this.asking = asking;
+      this.place = place;
     }
-    JsonNode entry = listing.path("entry");
-    boolean directory = entry.path("type").asText().equals("directory");
-    Table table = new Table("TYPE", "MODE", "UID", "GID", "SIZE", "MODIFIED", "NAME");
-    for (JsonNode row : directory ? listing.path("entries") : List.of(entry)) {
-      String target = row.path("target").isNull() ? "" : " -> " + printable(row.path("target"));
-      table.row(
-          row.path("type").asText(),
-          row.path("mode").isNull() ? "-" : row.path("mode").asText(),
-          row.path("uid").isNull() ? "-" : row.path("uid").asText(),
-          row.path("gid").isNull() ? "-" : row.path("gid").asText(),
-          row.path("sizeBytes").asText(),
-          row.path("modified").asText(),
-          (place.encoded ? row.path("encodedName").asText() : printable(row.path("name")))
-              + target);
+
+    @Override
+    public void first(JsonNode page) {
+      dirty = page.path("fileSystem").path("journal").asText().equals("dirty");
+      if (page.path("fileSystem").isNull()) {
+        partitions(page.path("partitions"), asking.out());
+      } else if (page.path("entry").path("type").asText().equals("directory")) {
+        table(page.path("entries")).print(asking.out(), "The directory is empty.");
+      } else {
+        table(List.of(page.path("entry"))).print(asking.out(), "");
+      }
     }
-    table.print(out, "The directory is empty.");
-    String journal = listing.path("fileSystem").path("journal").asText();
-    if (journal.equals("dirty")) {
-      asking
-          .err()
-          .println(
-              "tidemark: the file system's journal could not be replayed on this node: changes of"
-                  + " the seconds before the point may be missing");
-      asking.err().flush();
+
+    @Override
+    public void further(JsonNode page) {
+      table(page.path("entries")).printMore(asking.out());
+    }
+
+    private Table table(Iterable<JsonNode> entries) {
+      Table table = new Table("TYPE", "MODE", "UID", "GID", "SIZE", "MODIFIED", "NAME");
+      for (JsonNode row : entries) {
+        String target = row.path("target").isNull() ? "" : " -> " + printable(row.path("target"));
+        table.row(
+            row.path("type").asText(),
+            row.path("mode").isNull() ? "-" : row.path("mode").asText(),
+            row.path("uid").isNull() ? "-" : row.path("uid").asText(),
+            row.path("gid").isNull() ? "-" : row.path("gid").asText(),
+            row.path("sizeBytes").asText(),
+            row.path("modified").asText(),
+            (place.encoded ? row.path("encodedName").asText() : printable(row.path("name")))
+                + target);
+      }
+      return table;
+    }
+
+    @Override
+    public void end() {
+      asking.out().flush();
+      if (dirty) {
+        asking
+            .err()
+            .println(
+                "tidemark: the file system's journal could not be replayed on this node: changes of"
+                    + " the seconds before the point may be missing");
+        asking.err().flush();
+      }
+    }
+  }
+
+  /** One document: the first page with the entries of all. */
+  private static final class JsonListing implements Listing {
+    private final Asking asking;
+    private final JsonGenerator json;
+
+    JsonListing(Asking asking) {
+      this.asking = asking;
+      try {
+        json = MAPPER.createGenerator(asking.out()).useDefaultPrettyPrinter();
+        json.disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    @Override
+    public void first(JsonNode page) {
+      try {
+        json.writeStartObject();
+        for (Map.Entry<String, JsonNode> field : page.properties()) {
+          if (!field.getKey().equals("entries")) {
+            boolean last = field.getKey().equals("next");
+            json.writeObjectField(field.getKey(), last ? null : field.getValue());
+          }
+        }
+        json.writeArrayFieldStart("entries");
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+      further(page);
+    }
+
+    @Override
+    public void further(JsonNode page) {
+      try {
+        for (JsonNode entry : page.path("entries")) {
+          json.writeTree(entry);
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    @Override
+    public void end() {
+      try {
+        json.writeEndArray();
+        json.writeEndObject();
+        json.close();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+      asking.out().println();
+      asking.out().flush();
     }
   }
 
@@ -178,7 +293,7 @@ final class FileCommands implements Runnable {
   }
 
   private static String printable(JsonNode name) {
-    return name.asText().replaceAll("[\\p{Cntrl}\ufffd]", "?");
+    return name.asText().replaceAll(UNPRINTABLE, "?");
   }
 
   @Command(
@@ -241,6 +356,7 @@ final class FileCommands implements Runnable {
   private static void store(Path to, long length, InputStream content) throws IOException {
     Path directory = to.toAbsolutePath().getParent();
     Path part = directory.resolve(".tidemark-" + UUID.randomUUID() + ".part");
+    part.toFile().deleteOnExit(); // when it is interrupted at the keyboard
     try {
       try (FileChannel out = create(part)) {
         copy(content, Channels.newOutputStream(out), length);

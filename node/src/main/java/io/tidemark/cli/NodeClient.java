@@ -107,8 +107,7 @@ public final class NodeClient {
       }
       receiver.receive(response.headers().firstValueAsLong("Content-Length").orElse(-1), content);
     } catch (IOException e) {
-      throw new Refusal(
-          ErrorCode.FAILED, "the content did not arrive whole: " + e.getMessage(), e);
+      throw new Refusal(ErrorCode.FAILED, "the content did not arrive whole: " + e.getMessage(), e);
     }
   }
 

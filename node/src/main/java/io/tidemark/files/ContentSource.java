@@ -18,12 +18,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** A file's content as a stream: by extents from the image, or from a tool. */
 final class ContentSource implements FileContent {
-  /** How long a reader may take nothing (V3). */
+  /** How long a reader may take nothing, before its first byte too (V3). */
   static final Duration STALL_LIMIT = Duration.ofSeconds(60);
 
   static final int PIECE_BYTES = 512 * 1024;
@@ -36,6 +38,7 @@ final class ContentSource implements FileContent {
   private final FileEntry entry;
   private final Optional<List<FileExtent>> extents;
   private final Runnable whenDone;
+  private final AtomicBoolean begun = new AtomicBoolean();
 
   /**
    * @param extents empty when only the file system's tool can tell the content
@@ -54,6 +57,14 @@ final class ContentSource implements FileContent {
         extents.map(
             all -> all.stream().sorted(Comparator.comparingLong(FileExtent::fileOffset)).toList());
     this.whenDone = whenDone;
+    // A connection may end before its answer is ever read.
+    CompletableFuture.delayedExecutor(STALL_LIMIT.toMillis(), TimeUnit.MILLISECONDS)
+        .execute(
+            () -> {
+              if (begun.compareAndSet(false, true)) {
+                whenDone.run();
+              }
+            });
   }
 
   @Override
@@ -84,7 +95,8 @@ final class ContentSource implements FileContent {
                 .mapAsync(PIECES_AHEAD, this::read)
             : StreamConverters.fromInputStream(() -> new ToolStream(from, length), PIECE_BYTES)
                 .mapMaterializedValue(read -> NotUsed.getInstance());
-    return bytes
+    return Source.lazySource(() -> begun.compareAndSet(false, true) ? bytes : tooLate())
+        .mapMaterializedValue(source -> NotUsed.getInstance())
         .backpressureTimeout(STALL_LIMIT)
         .watchTermination(
             (nothing, done) -> {
@@ -97,6 +109,11 @@ final class ContentSource implements FileContent {
                   });
               return nothing;
             });
+  }
+
+  private static Source<ByteString, NotUsed> tooLate() {
+    return Source.failed(
+        new IOException("nothing was read of it for " + STALL_LIMIT.toSeconds() + " s"));
   }
 
   private CompletionStage<ByteString> read(Piece piece) {
@@ -159,10 +176,28 @@ final class ContentSource implements FileContent {
       stream = output.stream();
       left = length;
       try {
-        stream.skipNBytes(from);
-      } catch (IOException e) {
+        drop(from);
+      } catch (IOException | RuntimeException e) {
         output.close();
         throw e;
+      }
+    }
+
+    /** As long as the reader waits for, which hears nothing meanwhile. */
+    private void drop(long bytes) throws IOException {
+      byte[] dropped = new byte[PIECE_BYTES];
+      long began = System.nanoTime();
+      for (long at = 0; at < bytes; ) {
+        int read = stream.read(dropped, 0, (int) Math.min(dropped.length, bytes - at));
+        if (read < 0) {
+          throw new IOException(
+              "the file system's tool ended before byte " + bytes + ": " + output.end().errors());
+        }
+        at += read;
+        if (System.nanoTime() - began > STALL_LIMIT.toNanos()) {
+          throw new IOException(
+              "it takes longer than " + STALL_LIMIT.toSeconds() + " s to get to byte " + bytes);
+        }
       }
     }
 

@@ -29,11 +29,15 @@ import java.util.function.Function;
 
 /** A disk at one point, ready for tools: its sandbox, partitions, file systems. */
 final class DiskView implements AutoCloseable {
+  /** Partitions of one disk whose files can be read at the same time (V4). */
+  static final int PARTITIONS_OPEN_MAX = 8;
+
   private static final long READ_SECONDS_MAX = 60;
 
   private final VolumeName volume;
   private final PointReader base;
   private final LiveContent content;
+  private final Path hidden;
   private final Path directory;
   private final Function<String, String> uris;
   private final String export;
@@ -46,6 +50,7 @@ final class DiskView implements AutoCloseable {
   /**
    * Opens the sandbox and reads the layout; blocks.
    *
+   * @param hidden the node's data, not to be seen by tools
    * @param directory its own, below which sandboxes have theirs
    * @param uris the NBD URI of an export
    */
@@ -53,6 +58,7 @@ final class DiskView implements AutoCloseable {
       VolumeName volume,
       PointReader base,
       LiveContent content,
+      Path hidden,
       Path directory,
       Function<String, String> uris,
       String export,
@@ -61,11 +67,12 @@ final class DiskView implements AutoCloseable {
     this.volume = volume;
     this.base = base;
     this.content = content;
+    this.hidden = hidden;
     this.directory = directory;
     this.uris = uris;
     this.export = export;
     this.replayXfs = replayXfs;
-    this.disk = Sandbox.open(directory.resolve("disk"), uris.apply(export));
+    this.disk = Sandbox.open(hidden, directory.resolve("disk"), uris.apply(export));
     try {
       this.partitions = DiskLayout.read(disk, base.sizeBytes());
     } catch (IOException | RuntimeException e) {
@@ -148,27 +155,39 @@ final class DiskView implements AutoCloseable {
     if (known != null) {
       return known;
     }
-    FileSystem opened =
-        FileSystem.open(
-            sandbox(partition),
-            partition,
-            (offset, length) -> bytes(await(read(partition, offset, length))),
-            replayXfs);
-    fileSystems.put(partition.number(), opened);
-    return opened;
+    FileSystem.requireReadable(partition);
+    Sandbox sandbox = partition.number() == 0 ? disk : sandbox(partition);
+    try {
+      FileSystem opened =
+          FileSystem.open(
+              sandbox,
+              partition,
+              (offset, length) -> bytes(await(read(partition, offset, length))),
+              replayXfs);
+      fileSystems.put(partition.number(), opened);
+      if (sandbox != disk) {
+        others.add(sandbox);
+      }
+      return opened;
+    } finally {
+      if (sandbox != disk && !others.contains(sandbox)) {
+        sandbox.close();
+      }
+    }
   }
 
   private Sandbox sandbox(Partition partition) throws IOException {
-    if (partition.number() == 0) {
-      return disk;
+    if (others.size() >= PARTITIONS_OPEN_MAX) {
+      throw new Refusal(
+          ErrorCode.LIMIT,
+          "files of "
+              + PARTITIONS_OPEN_MAX
+              + " partitions of this disk are being read, the most at once; try again in a minute");
     }
-    Sandbox own =
-        Sandbox.open(
-            directory.resolve("partition-" + partition.number()),
-            uris.apply(
-                PartitionExports.name(export, partition.offset(), partition.length())));
-    others.add(own);
-    return own;
+    return Sandbox.open(
+        hidden,
+        directory.resolve("partition-" + partition.number()),
+        uris.apply(PartitionExports.name(export, partition.offset(), partition.length())));
   }
 
   /** Bytes of a partition. */

@@ -114,6 +114,7 @@ final class DiskViews implements AutoCloseable {
   private final Path directory;
   private final Path socket;
   private final ImageServer images;
+  private final PartitionExports exports;
   private final NbdServer nbd;
   private final MicroClock clock;
   private final boolean replayXfs;
@@ -123,8 +124,8 @@ final class DiskViews implements AutoCloseable {
   private boolean closed;
 
   /**
-   * @param directory for overlays and mount points; what an earlier process left there is deleted
-   *     (V1)
+   * @param directory for overlays and mount points, in the node's data directory; what an earlier
+   *     process left there is deleted (V1)
    */
   DiskViews(Path directory, VolumePoints points, MicroClock clock, boolean replayXfs)
       throws IOException {
@@ -139,10 +140,11 @@ final class DiskViews implements AutoCloseable {
             ? here
             : Files.createTempDirectory("tidemark-").resolve(SOCKET);
     this.images = new ImageServer(this.directory.resolve("overlays"), points);
+    this.exports = new PartitionExports(images.exports());
     this.nbd =
         NbdServer.start(
             new NbdListenAddress.Unix(socket),
-            new PartitionExports(images.exports()),
+            exports,
             NbdServerSettings.defaults().withClientsMax(CLIENTS_MAX));
     this.sweeper =
         Executors.newSingleThreadScheduledExecutor(
@@ -164,7 +166,14 @@ final class DiskViews implements AutoCloseable {
     Slot slot = slot(key, volume, base);
     try {
       slot.opening.run();
-      return new Lease(slot, slot.opening.get());
+      DiskView view = slot.opening.get();
+      synchronized (slots) {
+        if (!closed) {
+          return new Lease(slot, view);
+        }
+      }
+      end(view); // it was still being opened when the others were ended
+      throw stopping();
     } catch (ExecutionException e) {
       forget(key, slot);
       if (e.getCause() instanceof Refusal refusal) {
@@ -178,12 +187,16 @@ final class DiskViews implements AutoCloseable {
     }
   }
 
+  private static Refusal stopping() {
+    return new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the node is stopping");
+  }
+
   private Slot slot(String key, VolumeName volume, Base base) {
     List<DiskView> ended = new ArrayList<>();
     try {
       synchronized (slots) {
         if (closed) {
-          throw new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the node is stopping");
+          throw stopping();
         }
         Slot known = slots.get(key);
         if (known != null && known.users == 0 && !known.alive()) {
@@ -257,6 +270,7 @@ final class DiskViews implements AutoCloseable {
           volume,
           base,
           images.content(name).orElseThrow(),
+          directory.getParent(),
           directory.resolve(name),
           export -> new NbdListenAddress.Unix(socket).uri(export),
           name,
@@ -280,6 +294,7 @@ final class DiskViews implements AutoCloseable {
   private void drop(String name) {
     try {
       DiskView.await(images.drop(name));
+      exports.forget(name);
     } catch (IOException | RuntimeException e) {
       LOG.warn("{} is deleted when the node starts again", name, e);
     }

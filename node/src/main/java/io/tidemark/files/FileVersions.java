@@ -21,6 +21,7 @@ import io.tidemark.refusal.Refusal;
 import java.io.IOException;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -30,8 +31,6 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 
 /**
  * Finds the versions of one path among points, in the order of their writes. Where the index tells
@@ -57,7 +56,8 @@ final class FileVersions {
   /** Of a file with more extents only the metadata is compared. */
   private static final int EXTENTS_COMPARED_MAX = 1_000;
 
-  private static final long HASH_MINUTES_MAX = 30;
+  /** How long one history may take (V4). */
+  private static final Duration LIMIT = Duration.ofMinutes(30);
 
   /** Opens the view of a point. */
   @FunctionalInterface
@@ -80,6 +80,7 @@ final class FileVersions {
   private final OptionalInt partition;
   private final FilePath path;
   private final boolean hash;
+  private final long begunNanos = System.nanoTime();
 
   FileVersions(
       ActorSystem<?> system,
@@ -113,6 +114,9 @@ final class FileVersions {
     List<FileHistory.Version> versions = new ArrayList<>();
     Seen before = null;
     for (VolumePoints.Located next : located.values()) {
+      if (left().isNegative()) {
+        throw tooLong(null);
+      }
       try {
         before = add(next, before, versions);
       } catch (Refusal e) {
@@ -120,6 +124,17 @@ final class FileVersions {
       }
     }
     return new FileHistory(versions, located.size(), skipped);
+  }
+
+  private Duration left() {
+    return LIMIT.minusNanos(System.nanoTime() - begunNanos);
+  }
+
+  private static Refusal tooLong(Throwable cause) {
+    return new Refusal(
+        ErrorCode.LIMIT,
+        "the history takes longer than " + LIMIT.toMinutes() + " min: ask for fewer points",
+        cause);
   }
 
   private static void skip(
@@ -138,8 +153,7 @@ final class FileVersions {
     PointReader reader = DiskView.await(points.open(next));
     if (before != null && !written(reader, places(before.partition(), reader), before.point())) {
       versions.set(last, versions.get(last).until(point));
-      return new Seen(
-          point, before.partition(), before.entry(), before.extents(), before.sha256());
+      return new Seen(point, before.partition(), before.entry(), before.extents(), before.sha256());
     }
     Seen seen = look(next);
     if (before != null && same(before, seen, reader)) {
@@ -193,16 +207,16 @@ final class FileVersions {
     try {
       content
           .bytes(0, content.entry().size())
-          .runWith(
-              Sink.foreach((ByteString piece) -> digest.update(piece.toArrayUnsafe())), system)
+          .completionTimeout(left())
+          .runWith(Sink.foreach((ByteString piece) -> digest.update(piece.toArrayUnsafe())), system)
           .toCompletableFuture()
-          .get(HASH_MINUTES_MAX, TimeUnit.MINUTES);
+          .get();
       return HexFormat.of().formatHex(digest.digest());
     } catch (ExecutionException e) {
+      if (left().isNegative()) {
+        throw tooLong(e);
+      }
       throw new IOException("cannot read the file to its end", e.getCause());
-    } catch (TimeoutException e) {
-      throw new Refusal(
-          ErrorCode.LIMIT, "the file took longer than " + HASH_MINUTES_MAX + " min to read", e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted while reading the file", e);

@@ -27,6 +27,7 @@ record LiveReader(RecoveryPoint point, LiveContent content) implements PointRead
   public CompletionStage<List<MappedExtent>> extents(ByteRange range) {
     return CompletableFuture.completedStage(
         List.of(
-            new MappedExtent(range.offset(), range.length(), point.seq().value(), 0, range.offset())));
+            new MappedExtent(
+                range.offset(), range.length(), point.seq().value(), 0, range.offset())));
   }
 }

@@ -9,17 +9,25 @@ import io.tidemark.nbd.NbdRequest;
 import io.tidemark.position.ByteRange;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
  * Offers parts of exports as exports of their own, so that every tool sees a file system from byte
- * 0 on: {@code NAME@OFFSET+LENGTH} is a part of {@code NAME}.
+ * 0 on: {@code NAME@OFFSET+LENGTH} is a part of {@code NAME}. What tools write to one export and
+ * its parts is limited, for it takes space on the node's own disk.
  */
 final class PartitionExports implements NbdExports {
+  /** More than the largest journals hold (V4). */
+  static final long WRITTEN_BYTES_MAX = 4L << 30;
+
   private static final Pattern PART = Pattern.compile("(.{1,128})@(\\d{1,18})\\+(\\d{1,18})");
   private final NbdExports whole;
+  private final Map<String, AtomicLong> written = new ConcurrentHashMap<>();
 
   PartitionExports(NbdExports whole) {
     this.whole = whole;
@@ -33,14 +41,25 @@ final class PartitionExports implements NbdExports {
   public Optional<NbdExport> find(String name) {
     Matcher part = PART.matcher(name);
     if (!part.matches()) {
-      return whole.find(name);
+      return whole
+          .find(name)
+          .map(disk -> new Part(disk, name, 0, disk.info().sizeBytes(), written(name)));
     }
     long offset = Long.parseLong(part.group(2));
     long length = Long.parseLong(part.group(3));
     return whole
         .find(part.group(1))
         .filter(disk -> length > 0 && length <= disk.info().sizeBytes() - offset)
-        .map(disk -> new Part(disk, name, offset, length));
+        .map(disk -> new Part(disk, name, offset, length, written(part.group(1))));
+  }
+
+  private AtomicLong written(String export) {
+    return written.computeIfAbsent(export, name -> new AtomicLong());
+  }
+
+  /** To be called once the export is gone. */
+  void forget(String export) {
+    written.remove(export);
   }
 
   @Override
@@ -48,7 +67,8 @@ final class PartitionExports implements NbdExports {
     return whole.list();
   }
 
-  private record Part(NbdExport disk, String name, long offset, long length) implements NbdExport {
+  private record Part(NbdExport disk, String name, long offset, long length, AtomicLong written)
+      implements NbdExport {
     @Override
     public NbdExportInfo info() {
       NbdExportInfo info = disk.info();
@@ -74,6 +94,14 @@ final class PartitionExports implements NbdExports {
 
     @Override
     public void handle(NbdRequest request) {
+      boolean takesSpace =
+          request.command() == NbdRequest.Command.WRITE
+              || request.command() == NbdRequest.Command.WRITE_ZEROES;
+      if (takesSpace && written.addAndGet(request.range().length()) > WRITTEN_BYTES_MAX) {
+        request.fail(
+            NbdError.ENOSPC, "tools wrote more than the limit of " + WRITTEN_BYTES_MAX + " bytes");
+        return;
+      }
       disk.handle(new Shifted(request, offset));
     }
   }
@@ -132,9 +160,7 @@ final class PartitionExports implements NbdExports {
     @Override
     public void succeedRead(ByteBuffer data, List<ByteRange> holes) {
       List<ByteRange> shifted =
-          holes.stream()
-              .map(hole -> new ByteRange(hole.offset() - offset, hole.length()))
-              .toList();
+          holes.stream().map(hole -> new ByteRange(hole.offset() - offset, hole.length())).toList();
       request.succeedRead(data, shifted);
     }
 

@@ -2,6 +2,7 @@ package io.tidemark.files;
 
 import akka.actor.typed.ActorSystem;
 import io.tidemark.filesystem.FileEntry;
+import io.tidemark.filesystem.FileExtent;
 import io.tidemark.filesystem.FilePath;
 import io.tidemark.filesystem.FileSystem;
 import io.tidemark.filesystem.FileType;
@@ -25,10 +26,14 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Files of the site's volumes, read on this node. */
 public final class SiteFiles implements VolumeFiles, AutoCloseable {
@@ -40,7 +45,16 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
   /** Contents under way (V4). */
   static final int CONTENTS_MAX = 32;
 
+  /** Histories under way: they are long, and others want to browse meanwhile (V4). */
+  static final int HISTORIES_MAX = 2;
+
+  /** Extents of all contents under way, for they are kept in memory (V4). */
+  static final long EXTENTS_MAX = 1_000_000;
+
   private static final long THREAD_IDLE_SECONDS = 30;
+  private static final long END_SECONDS = 10;
+
+  private static final Logger LOG = LoggerFactory.getLogger(SiteFiles.class);
 
   private final ActorSystem<?> system;
   private final VolumePoints points;
@@ -50,6 +64,8 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
   private final DiskViews views;
   private final ThreadPoolExecutor workers;
   private final AtomicInteger contents = new AtomicInteger();
+  private final AtomicLong extents = new AtomicLong();
+  private final Semaphore histories = new Semaphore(HISTORIES_MAX);
 
   /**
    * @param directory for what reading takes, emptied at once
@@ -122,8 +138,7 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
   }
 
   private static FileListing list(
-      DiskView view, FileQuestion question, Optional<String> after, int limit)
-      throws IOException {
+      DiskView view, FileQuestion question, Optional<String> after, int limit) throws IOException {
     Optional<FileSystem> chosen = view.fileSystem(question.partition(), question.path());
     Optional<FileListing.Found> found = Optional.empty();
     if (chosen.isPresent()) {
@@ -157,20 +172,10 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
           ErrorCode.LIMIT,
           CONTENTS_MAX + " files are being fetched, the most at once; try again later");
     }
-    AtomicBoolean ended = new AtomicBoolean();
     DiskViews.Lease lease = null;
     try {
       lease = lease(question.source());
-      DiskViews.Lease used = lease;
-      return source(
-          used.view(),
-          question,
-          () -> {
-            if (ended.compareAndSet(false, true)) {
-              contents.decrementAndGet();
-              used.close();
-            }
-          });
+      return source(lease, question);
     } catch (IOException | RuntimeException e) {
       contents.decrementAndGet();
       if (lease != null) {
@@ -180,8 +185,8 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
     }
   }
 
-  private static ContentSource source(DiskView view, FileQuestion question, Runnable whenDone)
-      throws IOException {
+  private ContentSource source(DiskViews.Lease lease, FileQuestion question) throws IOException {
+    DiskView view = lease.view();
     Optional<FileSystem> fileSystem = view.fileSystem(question.partition(), question.path());
     if (fileSystem.isEmpty()) {
       throw new Refusal(ErrorCode.INVALID, "say which partition and which file in it");
@@ -196,8 +201,29 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
               + entry.type().word()
               + (entry.type() == FileType.DIRECTORY ? ": list it, and name a file in it" : ""));
     }
+    Optional<List<FileExtent>> where = fileSystem.get().extents(entry);
+    int held = where.map(List::size).orElse(0);
+    if (extents.addAndGet(held) > EXTENTS_MAX) {
+      extents.addAndGet(-held);
+      throw new Refusal(
+          ErrorCode.LIMIT,
+          "the files that are being fetched lie in more than "
+              + EXTENTS_MAX
+              + " places, the most at once; try again later");
+    }
+    AtomicBoolean ended = new AtomicBoolean();
     return new ContentSource(
-        view, fileSystem.get(), entry, fileSystem.get().extents(entry), whenDone);
+        view,
+        fileSystem.get(),
+        entry,
+        where,
+        () -> {
+          if (ended.compareAndSet(false, true)) {
+            contents.decrementAndGet();
+            extents.addAndGet(-held);
+            lease.close();
+          }
+        });
   }
 
   // Where the files are
@@ -266,10 +292,18 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
               ErrorCode.LIMIT,
               "a history looks at 1 to " + HISTORY_POINTS_MAX + " points, not " + ats.size()));
     }
-    return blocking(
-        () ->
-            new FileVersions(system, points, this::lease, volume, partition, path, hash)
-                .among(ats));
+    if (!histories.tryAcquire()) {
+      return CompletableFuture.failedStage(
+          new Refusal(
+              ErrorCode.LIMIT,
+              HISTORIES_MAX + " histories are being looked at, the most at once; try again later"));
+    }
+    CompletionStage<FileHistory> history =
+        blocking(
+            () ->
+                new FileVersions(system, points, this::lease, volume, partition, path, hash)
+                    .among(ats));
+    return history.whenComplete((done, failure) -> histories.release());
   }
 
   /** Ends every view. Blocks. */
@@ -277,5 +311,12 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
   public void close() throws IOException {
     workers.shutdown();
     views.close();
+    try {
+      if (!workers.awaitTermination(END_SECONDS, TimeUnit.SECONDS)) {
+        LOG.warn("requests for files are still at work");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

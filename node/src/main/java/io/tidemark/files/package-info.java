@@ -22,8 +22,9 @@
  *       while nobody is connected to it, and another view once it was changed.
  *   <li>V3 Contents flow only as fast as their reader takes them; a reader that stops for {@code
  *       STALL_LIMIT} or goes away ends its tools.
- *   <li>V4 Views, requests at work, requests waiting and contents under way have named limits, past
- *       which requests are refused with {@code LIMIT}.
+ *   <li>V4 Views, their partitions, requests at work and waiting, contents and histories under way,
+ *       the memory of extents and what tools write have named limits, past which requests are
+ *       refused with {@code LIMIT}.
  *   <li>V5 A content that cannot be read to its end fails; it is never cut short unnoticed.
  * </ol>
  */

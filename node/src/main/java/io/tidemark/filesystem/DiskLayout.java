@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.tidemark.sandbox.Tools;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -19,6 +20,7 @@ public final class DiskLayout {
   public static final int PARTITIONS_MAX = 128;
   private static final int ANSWER_MAX = 1 << 20;
   private static final int NOTHING_FOUND = 2;
+  private static final Duration LIMIT = Duration.ofSeconds(60);
 
   /** Parts of an MBR that only hold other parts. */
   private static final Set<String> CONTAINERS = Set.of("5", "f", "85");
@@ -87,12 +89,17 @@ public final class DiskLayout {
     }
     long sector = table.path("sectorsize").asLong(512);
     List<Partition> partitions = new ArrayList<>();
+    long began = System.nanoTime();
     for (JsonNode row : table.path("partitions")) {
       if (CONTAINERS.contains(row.path("type").asText())) {
         continue;
       }
       if (partitions.size() == PARTITIONS_MAX) {
         throw Unreadable.tooLarge("the number of partitions", PARTITIONS_MAX);
+      }
+      if (System.nanoTime() - began > LIMIT.toNanos()) {
+        throw Unreadable.tooLarge(
+            "the time it takes to look at all partitions, in seconds,", LIMIT.toSeconds());
       }
       Matcher number = NUMBER.matcher(row.path("node").asText());
       long offset = row.path("start").asLong() * sector;

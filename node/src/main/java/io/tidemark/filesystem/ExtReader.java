@@ -52,8 +52,8 @@ final class ExtReader implements FileSystemReader {
   }
 
   @Override
-  public List<DirectoryChild> children(FileEntry directory) throws IOException {
-    Tools.Answer answer = ask("ls -p <" + directory.inode() + ">");
+  public List<DirectoryChild> children(FileEntry directory, int answerBytesMax) throws IOException {
+    Tools.Answer answer = ask("ls -p <" + directory.inode() + ">", answerBytesMax);
     Cursor cursor = new Cursor(answer.output(), TOOL);
     List<DirectoryChild> children = new ArrayList<>();
     while (cursor.skip("/")) {
@@ -74,11 +74,11 @@ final class ExtReader implements FileSystemReader {
     return children;
   }
 
-  private Tools.Answer ask(String request) throws IOException {
+  private Tools.Answer ask(String request, int answerBytesMax) throws IOException {
     Tools.Answer answer =
-        tools.run(List.of(TOOL, "-c", "-R", request, Tools.DISK), "", ANSWER_BYTES_MAX);
+        tools.run(List.of(TOOL, "-c", "-R", request, Tools.DISK), "", answerBytesMax);
     if (answer.exitCode() < 0) {
-      throw Unreadable.tooLarge("the answer about this file, in bytes,", ANSWER_BYTES_MAX);
+      throw new AnswerTooLong();
     }
     if (answer.exitCode() != 0 || answer.errors().contains("while trying to open")) {
       throw Unreadable.said(TOOL, answer);
@@ -94,7 +94,7 @@ final class ExtReader implements FileSystemReader {
     }
     List<FileEntry> entries = new ArrayList<>();
     try (Tools.Output output =
-        tools.start(List.of(TOOL, "-c", "-f", "-", Tools.DISK), requests.toString())) {
+        tools.answer(List.of(TOOL, "-c", "-f", "-", Tools.DISK), requests.toString())) {
       Lines lines = new Lines(output.stream());
       for (DirectoryChild child : children) {
         entries.add(describe(child, lines));
@@ -173,15 +173,14 @@ final class ExtReader implements FileSystemReader {
     List<FileEntry> whole = new ArrayList<>();
     for (FileEntry entry : entries) {
       whole.add(
-          entry.type() == FileType.SYMLINK && entry.target().isEmpty()
-              ? withTarget(entry)
-              : entry);
+          entry.type() == FileType.SYMLINK && entry.target().isEmpty() ? withTarget(entry) : entry);
     }
     return whole;
   }
 
   private FileEntry withTarget(FileEntry link) throws IOException {
-    try (Tools.Output output = content(link)) {
+    List<String> command = List.of(TOOL, "-c", "-R", "cat <" + link.inode() + ">", Tools.DISK);
+    try (Tools.Output output = tools.answer(command, "")) {
       String target =
           new String(output.stream().readNBytes(TARGET_MAX), StandardCharsets.ISO_8859_1);
       return new FileEntry(
@@ -199,7 +198,7 @@ final class ExtReader implements FileSystemReader {
   }
 
   @Override
-  public Optional<List<FileExtent>> extents(FileEntry file) throws IOException {
+  public Optional<List<FileExtent>> extents(FileEntry file, int answerBytesMax) throws IOException {
     long flags = flags(file);
     if ((flags & FLAG_ENCRYPTED) != 0) {
       throw Unreadable.because("the file is encrypted by its file system");
@@ -208,7 +207,7 @@ final class ExtReader implements FileSystemReader {
       return Optional.empty();
     }
     List<FileExtent> extents = new ArrayList<>();
-    for (String line : ask("ex <" + file.inode() + ">").output().split("\n")) {
+    for (String line : ask("ex <" + file.inode() + ">", answerBytesMax).output().split("\n")) {
       Matcher row = EXTENT.matcher(line);
       if (!row.matches() || !row.group(1).equals(row.group(2)) || row.group(8) != null) {
         continue; // a heading, an inner node of the tree, or allocated and never written
@@ -216,9 +215,9 @@ final class ExtReader implements FileSystemReader {
       long first = Long.parseLong(row.group(3));
       extents.add(
           new FileExtent(
-              first * blockBytes,
-              Long.parseLong(row.group(5)) * blockBytes,
-              (Long.parseLong(row.group(4)) - first + 1) * blockBytes));
+              Math.multiplyExact(first, blockBytes),
+              Math.multiplyExact(Long.parseLong(row.group(5)), blockBytes),
+              Math.multiplyExact(Long.parseLong(row.group(4)) - first + 1, blockBytes)));
       if (extents.size() > EXTENTS_MAX) {
         return Optional.empty();
       }
@@ -228,7 +227,7 @@ final class ExtReader implements FileSystemReader {
 
   private long flags(FileEntry file) throws IOException {
     try (Tools.Output output =
-        tools.start(List.of(TOOL, "-c", "-R", "stat <" + file.inode() + ">", Tools.DISK), "")) {
+        tools.answer(List.of(TOOL, "-c", "-R", "stat <" + file.inode() + ">", Tools.DISK), "")) {
       return Long.parseLong(match(HEAD, new Lines(output.stream()).next()).group(4), 16);
     }
   }
@@ -274,8 +273,7 @@ final class ExtReader implements FileSystemReader {
         stream.mark(TARGET.length());
         String begin = new String(stream.readNBytes(TARGET.length()), StandardCharsets.ISO_8859_1);
         if (begin.equals(TARGET) && size <= TARGET_MAX) {
-          String target =
-              new String(stream.readNBytes((int) size), StandardCharsets.ISO_8859_1);
+          String target = new String(stream.readNBytes((int) size), StandardCharsets.ISO_8859_1);
           return Optional.of(target);
         }
         stream.reset();

@@ -10,25 +10,30 @@ interface FileSystemReader {
   /** The most names that are read of one directory. */
   int CHILDREN_MAX = 500_000;
 
-  /** Longest answer of a tool that is kept whole. */
-  int ANSWER_BYTES_MAX = 64 << 20;
-
   /** The most extents of one file; of a file with more the content is read through its tool. */
-  int EXTENTS_MAX = 1_000_000;
+  int EXTENTS_MAX = 200_000;
 
   DirectoryChild root();
 
   /** Whether names that differ in case only are the same. */
   boolean ignoresCase();
 
-  /** All names but {@code .} and {@code ..}, in no order. */
-  List<DirectoryChild> children(FileEntry directory) throws IOException;
+  /**
+   * All names but {@code .} and {@code ..}, in no order.
+   *
+   * @throws AnswerTooLong when telling them takes the tool more bytes than that
+   */
+  List<DirectoryChild> children(FileEntry directory, int answerBytesMax) throws IOException;
 
   /** What each stands for, in the same order. */
   List<FileEntry> describe(List<DirectoryChild> children) throws IOException;
 
-  /** Where a file's content is; empty when only the tool can tell its bytes. */
-  Optional<List<FileExtent>> extents(FileEntry file) throws IOException;
+  /**
+   * Where a file's content is; empty when only the tool can tell its bytes.
+   *
+   * @throws AnswerTooLong as {@link #children}
+   */
+  Optional<List<FileExtent>> extents(FileEntry file, int answerBytesMax) throws IOException;
 
   /** A file's content from its first byte on. */
   Tools.Output content(FileEntry file) throws IOException;

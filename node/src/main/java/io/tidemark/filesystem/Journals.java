@@ -10,6 +10,8 @@ import java.util.regex.Pattern;
 final class Journals {
   private static final int ANSWER_MAX = 1 << 20;
   private static final int LOG_HEAD_BYTES = 4_096;
+  private static final int BLOCK_BYTES_MIN = 1_024;
+  private static final int BLOCK_BYTES_MAX = 65_536;
   private static final Pattern FEATURES = Pattern.compile("(?m)^Filesystem features: +(.*)$");
   private static final Pattern BLOCK_SIZE = Pattern.compile("(?m)^Block size: +(\\d+)$");
   private static final Pattern LOG_STATE = Pattern.compile("state: <(\\w+)>");
@@ -50,7 +52,11 @@ final class Journals {
     if (!size.find()) {
       throw Unreadable.garbled("dumpe2fs");
     }
-    return Long.parseLong(size.group(1));
+    long bytes = Long.parseLong(size.group(1));
+    if (bytes < BLOCK_BYTES_MIN || bytes > BLOCK_BYTES_MAX) {
+      throw Unreadable.garbled("dumpe2fs");
+    }
+    return bytes;
   }
 
   static JournalState xfs(Tools tools, boolean replay) throws IOException {
@@ -65,8 +71,7 @@ final class Journals {
 
   /** The log's state stands before its transactions, of which there may be many. */
   private static boolean clean(Tools tools) throws IOException {
-    Tools.Answer answer =
-        tools.run(List.of("xfs_logprint", "-t", Tools.DISK), "", LOG_HEAD_BYTES);
+    Tools.Answer answer = tools.run(List.of("xfs_logprint", "-t", Tools.DISK), "", LOG_HEAD_BYTES);
     Matcher state = LOG_STATE.matcher(answer.output());
     if (!state.find()) {
       throw Unreadable.said("xfs_logprint", answer);

@@ -13,8 +13,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * NTFS, FAT and exFAT through the Sleuth Kit. Their permissions and owners are not those of Unix and
- * are left out; alternate data streams and the file system's own files are not listed.
+ * NTFS, FAT and exFAT through the Sleuth Kit. Their permissions and owners are not those of Unix
+ * and are left out; alternate data streams and the file system's own files are not listed.
  */
 final class SleuthReader implements FileSystemReader {
   private static final String TOOL = "fls";
@@ -71,15 +71,15 @@ final class SleuthReader implements FileSystemReader {
   }
 
   @Override
-  public List<DirectoryChild> children(FileEntry directory) throws IOException {
+  public List<DirectoryChild> children(FileEntry directory, int answerBytesMax) throws IOException {
     List<String> command = new ArrayList<>(List.of(TOOL, "-f", type, "-u", "-m", "", Tools.DISK));
     boolean root = directory.id().isEmpty();
     if (!root) {
       command.add(directory.id());
     }
-    Tools.Answer answer = tools.run(command, "", ANSWER_BYTES_MAX);
+    Tools.Answer answer = tools.run(command, "", answerBytesMax);
     if (answer.exitCode() < 0) {
-      throw Unreadable.tooLarge("the directory, in bytes of its listing,", ANSWER_BYTES_MAX);
+      throw new AnswerTooLong();
     }
     if (answer.exitCode() != 0) {
       throw Unreadable.said(TOOL, answer);
@@ -157,7 +157,7 @@ final class SleuthReader implements FileSystemReader {
   }
 
   @Override
-  public Optional<List<FileExtent>> extents(FileEntry file) {
+  public Optional<List<FileExtent>> extents(FileEntry file, int answerBytesMax) {
     requireContent(file);
     return Optional.empty();
   }

@@ -29,7 +29,8 @@ final class XfsReader implements FileSystemReader {
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("EEE MMM d HH:mm:ss yyyy", Locale.ENGLISH);
   private static final Pattern EXTENT =
-      Pattern.compile("data offset (\\d+) startblock \\d+ \\((\\d+)/(\\d+)\\) count (\\d+) flag (\\d)");
+      Pattern.compile(
+          "data offset (\\d+) startblock \\d+ \\((\\d+)/(\\d+)\\) count (\\d+) flag (\\d)");
 
   /** Control characters are shown as a letter: the letter's place from {@code a} on, from 7 on. */
   private static final String LETTERS = "abcdefg";
@@ -40,6 +41,11 @@ final class XfsReader implements FileSystemReader {
   private static final String LINK_BLOCK_MAGIC = "XSLM";
   private static final int LINK_BLOCK_HEADER_BYTES = 56;
   private static final int TARGET_MAX = 1_024;
+  private static final int BLOCK_BYTES_MIN = 512;
+  private static final int BLOCK_BYTES_MAX = 65_536;
+
+  /** Of as many files as are described at once, the longest targets of links included. */
+  private static final int DESCRIPTION_BYTES_MAX = 8 << 20;
 
   private final Tools tools;
   private final Disk disk;
@@ -52,17 +58,19 @@ final class XfsReader implements FileSystemReader {
     this.tools = tools;
     this.disk = disk;
     Map<String, String> superblock =
-        fields(ask("sb 0\nprint rootino blocksize agblocks\n").split("\n"));
+        fields(ask("sb 0\nprint rootino blocksize agblocks\n", DESCRIPTION_BYTES_MAX).split("\n"));
     this.rootInode = number(superblock, "rootino");
     this.blockBytes = number(superblock, "blocksize");
     this.groupBlocks = number(superblock, "agblocks");
+    if (blockBytes < BLOCK_BYTES_MIN || blockBytes > BLOCK_BYTES_MAX || groupBlocks <= 0) {
+      throw Unreadable.garbled(TOOL);
+    }
   }
 
-  private String ask(String requests) throws IOException {
-    Tools.Answer answer =
-        tools.run(List.of(TOOL, "-r", Tools.DISK), requests, ANSWER_BYTES_MAX);
+  private String ask(String requests, int answerBytesMax) throws IOException {
+    Tools.Answer answer = tools.run(List.of(TOOL, "-r", Tools.DISK), requests, answerBytesMax);
     if (answer.exitCode() < 0) {
-      throw Unreadable.tooLarge("the answer about this file, in bytes,", ANSWER_BYTES_MAX);
+      throw new AnswerTooLong();
     }
     if (answer.errors().contains("is not a valid XFS") || answer.output().isEmpty()) {
       throw Unreadable.said(TOOL, answer);
@@ -108,8 +116,9 @@ final class XfsReader implements FileSystemReader {
   }
 
   @Override
-  public List<DirectoryChild> children(FileEntry directory) throws IOException {
-    Cursor cursor = new Cursor(ask("inode " + directory.inode() + "\nls\ninode\n"), TOOL);
+  public List<DirectoryChild> children(FileEntry directory, int answerBytesMax) throws IOException {
+    String answer = ask("inode " + directory.inode() + "\nls\ninode\n", answerBytesMax);
+    Cursor cursor = new Cursor(answer, TOOL);
     List<DirectoryChild> children = new ArrayList<>();
     while (!cursor.skip(MARK)) {
       cursor.word(); // cookie
@@ -141,7 +150,7 @@ final class XfsReader implements FileSystemReader {
       requests.append(FIELDS).append("print " + TARGET + "\ninode\n");
     }
     // A link's target is shown escaped, so that each answer ends at its line with the mark (F2).
-    String[] answers = ask(requests.toString()).split("(?m)^" + MARK);
+    String[] answers = ask(requests.toString(), DESCRIPTION_BYTES_MAX).split("(?m)^" + MARK);
     if (answers.length < children.size()) {
       throw Unreadable.because("xfs_db could not read an inode");
     }
@@ -152,8 +161,7 @@ final class XfsReader implements FileSystemReader {
     return entries;
   }
 
-  private FileEntry describe(DirectoryChild child, Map<String, String> fields)
-      throws IOException {
+  private FileEntry describe(DirectoryChild child, Map<String, String> fields) throws IOException {
     int mode;
     try {
       mode = Integer.parseInt(text(fields, "core.mode"), 8);
@@ -223,12 +231,11 @@ final class XfsReader implements FileSystemReader {
       throw Unreadable.garbled(TOOL);
     }
     ByteArrayOutputStream target = new ByteArrayOutputStream();
-    for (FileExtent extent : map(inode).orElse(List.of())) {
+    for (FileExtent extent : map(inode, DESCRIPTION_BYTES_MAX).orElse(List.of())) {
       for (long at = 0; at < extent.length() && target.size() < size; at += blockBytes) {
         byte[] block = disk.read(extent.diskOffset() + at, (int) blockBytes);
         boolean headed =
-            new String(block, 0, 4, StandardCharsets.ISO_8859_1)
-                .equals(LINK_BLOCK_MAGIC);
+            new String(block, 0, 4, StandardCharsets.ISO_8859_1).equals(LINK_BLOCK_MAGIC);
         int from = headed ? LINK_BLOCK_HEADER_BYTES : 0;
         target.write(block, from, (int) Math.min(block.length - from, size - target.size()));
       }
@@ -237,16 +244,16 @@ final class XfsReader implements FileSystemReader {
   }
 
   @Override
-  public Optional<List<FileExtent>> extents(FileEntry file) throws IOException {
-    Optional<List<FileExtent>> extents = map(file.inode());
+  public Optional<List<FileExtent>> extents(FileEntry file, int answerBytesMax) throws IOException {
+    Optional<List<FileExtent>> extents = map(file.inode(), answerBytesMax);
     if (extents.isEmpty()) {
       throw Unreadable.tooLarge("the file's number of extents", EXTENTS_MAX);
     }
     return extents;
   }
 
-  private Optional<List<FileExtent>> map(long inode) throws IOException {
-    String answer = ask("inode " + inode + "\nprint core.realtime\nbmap\ninode\n");
+  private Optional<List<FileExtent>> map(long inode, int answerBytesMax) throws IOException {
+    String answer = ask("inode " + inode + "\nprint core.realtime\nbmap\ninode\n", answerBytesMax);
     List<FileExtent> extents = new ArrayList<>();
     for (String line : answer.split("\n")) {
       if (line.equals("core.realtime = 1")) {
@@ -256,12 +263,15 @@ final class XfsReader implements FileSystemReader {
       if (!row.matches() || !row.group(5).equals("0")) {
         continue; // no extent, or allocated and never written
       }
-      long block = Long.parseLong(row.group(2)) * groupBlocks + Long.parseLong(row.group(3));
+      long block =
+          Math.addExact(
+              Math.multiplyExact(Long.parseLong(row.group(2)), groupBlocks),
+              Long.parseLong(row.group(3)));
       extents.add(
           new FileExtent(
-              Long.parseLong(row.group(1)) * blockBytes,
-              block * blockBytes,
-              Long.parseLong(row.group(4)) * blockBytes));
+              Math.multiplyExact(Long.parseLong(row.group(1)), blockBytes),
+              Math.multiplyExact(block, blockBytes),
+              Math.multiplyExact(Long.parseLong(row.group(4)), blockBytes)));
       if (extents.size() > EXTENTS_MAX) {
         return Optional.empty();
       }

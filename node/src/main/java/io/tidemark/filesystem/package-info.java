@@ -22,8 +22,9 @@
  *       name can have.
  *   <li>F3 A journal that was not replayed is told, never passed over: {@link
  *       io.tidemark.filesystem.JournalState}.
- *   <li>F4 What is read of a disk has named limits: entries of a directory, links followed, length
- *       of every answer.
+ *   <li>F4 What is read of a disk has named limits: entries of a directory, links followed, time,
+ *       length of every answer; answers that are large wait for one another. A number that cannot
+ *       be is {@code UNREADABLE}.
  * </ol>
  */
 package io.tidemark.filesystem;

@@ -56,9 +56,7 @@ final class FileRoutes extends Exchange {
   /** {@code /volumes/{name}/files}, {@code /content} and {@code /files/history}. */
   Route ofVolume(VolumeName name) {
     return concat(
-        below(
-            List.of("at"),
-            query -> new FileSource.Point(name, At.parse(query.required("at")))),
+        below(List.of("at"), query -> new FileSource.Point(name, At.parse(query.required("at")))),
         pathPrefix("files", () -> path("history", () -> get(() -> history(name)))));
   }
 
@@ -72,8 +70,7 @@ final class FileRoutes extends Exchange {
     List<String> all = new ArrayList<>(known);
     all.addAll(more);
     return extractRequest(
-        request ->
-            inner.apply(new RawQuery(request.getUri().rawQueryString().orElse(""), all)));
+        request -> inner.apply(new RawQuery(request.getUri().rawQueryString().orElse(""), all)));
   }
 
   private static FileQuestion question(RawQuery query, FileSource source) {
@@ -93,8 +90,7 @@ final class FileRoutes extends Exchange {
                 more,
                 query -> {
                   FileQuestion question = question(query, source.apply(query));
-                  int limit =
-                      query.number("limit", 1, VolumeFiles.PAGE_MAX).orElse(PAGE_DEFAULT);
+                  int limit = query.number("limit", 1, VolumeFiles.PAGE_MAX).orElse(PAGE_DEFAULT);
                   return answer(
                       () ->
                           files
@@ -117,8 +113,7 @@ final class FileRoutes extends Exchange {
                               () ->
                                   files
                                       .content(question)
-                                      .thenApply(
-                                          content -> download(request, question, content)));
+                                      .thenApply(content -> download(request, question, content)));
                         })));
   }
 
@@ -233,9 +228,7 @@ final class FileRoutes extends Exchange {
       long first = time(from.get()).micros();
       long last = time(to.get()).micros();
       int points =
-          query
-              .number("points", 2, VolumeFiles.HISTORY_POINTS_MAX)
-              .orElse(HISTORY_POINTS_DEFAULT);
+          query.number("points", 2, VolumeFiles.HISTORY_POINTS_MAX).orElse(HISTORY_POINTS_DEFAULT);
       if (first >= last) {
         throw new Refusal(ErrorCode.INVALID, "'from' must be earlier than 'to'");
       }

@@ -84,7 +84,8 @@ final class RawQuery {
 
   String required(String name) {
     return raw(name)
-        .orElseThrow(() -> new Refusal(ErrorCode.INVALID, "the parameter '" + name + "' is missing"));
+        .orElseThrow(
+            () -> new Refusal(ErrorCode.INVALID, "the parameter '" + name + "' is missing"));
   }
 
   OptionalInt number(String name, int least, int most) {

@@ -6,14 +6,14 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * The machine's tools, applied to the disk of one sandbox, which they find as {@link #DISK} in their
- * working directory. All calls block.
+ * The machine's tools, applied to the disk of one sandbox, which they find as {@link #DISK} in
+ * their working directory. All calls block.
  */
 public interface Tools {
   /** The file that a tool reads. */
   String DISK = "disk";
 
-  /** How long a tool may take that answers a question. */
+  /** How long a tool may take to answer a question, or for the next bytes of a content. */
   Duration ANSWER_LIMIT = Duration.ofSeconds(60);
 
   /**
@@ -27,6 +27,7 @@ public interface Tools {
 
   /** Output as it comes; closing it ends the tool (B3). */
   interface Output extends AutoCloseable {
+    /** Reading it fails with {@code LIMIT} once the tool was ended for being late. */
     InputStream stream();
 
     /**
@@ -51,9 +52,17 @@ public interface Tools {
    */
   Answer run(List<String> command, String input, int outputMax) throws IOException;
 
-  /** Starts a tool whose output is read as it comes; as {@link #run} otherwise. */
+  /** As {@link #run}, with an output of any length that is read as it comes, in the same time. */
+  Output answer(List<String> command, String input) throws IOException;
+
+  /**
+   * As {@link #answer}, for as long as it takes: whoever reads may be slow, but no read takes
+   * longer than {@link #ANSWER_LIMIT}.
+   */
   Output start(List<String> command, String input) throws IOException;
 
-  /** Mounts the disk with the kernel's own driver and unmounts it again, so that it replays a log. */
+  /**
+   * Mounts the disk with the kernel's own driver and unmounts it again, so that it replays a log.
+   */
   Answer mountOnce(String type, String options) throws IOException;
 }

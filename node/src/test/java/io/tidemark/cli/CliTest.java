@@ -195,6 +195,15 @@ class CliTest {
     assertTrue(list.out().contains("odd??name"), list.out());
     Ran encoded = run("files", "ls", "db", "--at", "latest", "/", "--encoded");
     assertTrue(encoded.out().contains("odd%FF%0Aname"), encoded.out());
+    JsonNode json =
+        new ObjectMapper()
+            .readTree(run("files", "ls", "db", "--at", "latest", "/", "--json").out());
+    assertEquals(3, json.path("entries").size());
+    assertTrue(json.path("next").isNull());
+    assertEquals(2, run("files", "ls", "db", "--at", "latest", "/\ufffd").exit());
+    assertTrue(run("files", "ls", "db", "--at", "latest", "/\ufffd").err().contains("--encoded"));
+    assertEquals(4, run("files", "ls", "db", "--at", "latest", "/ #?&+\u00fc", "--encoded").exit());
+    assertEquals(2, run("files", "ls", "db", "--at", "latest", "/%zz", "--encoded").exit());
     Path to = directory.resolve("fetched");
     Ran got =
         run("files", "get", "db", "--at", "latest", "/odd%FF%0Aname", "--encoded", "--to", "" + to);

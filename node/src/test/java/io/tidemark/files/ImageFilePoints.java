@@ -70,8 +70,7 @@ final class ImageFilePoints implements VolumePoints {
 
   @Override
   public CompletionStage<PointReader> open(Located located) {
-    return CompletableFuture.completedStage(
-        new Reader(located, volumes.get(located.name())));
+    return CompletableFuture.completedStage(new Reader(located, volumes.get(located.name())));
   }
 
   private record Reader(Located located, TreeMap<Long, Path> points) implements PointReader {

@@ -506,19 +506,28 @@ class AdminHttpTest {
     assertEquals(2, history.path("points").asInt());
     assertEquals("00ff", history.at("/versions/1/sha256").asText());
     String spread = "?path=/a.txt&from=2026-01-31T12:00:00Z&to=2026-01-31T13:00:00Z&points=";
-    assertEquals(
-        7, get("/api/v1/volumes/db/files/history" + spread + "7").path("points").asInt());
+    assertEquals(7, get("/api/v1/volumes/db/files/history" + spread + "7").path("points").asInt());
     for (String wrong :
         new String[] {
-          "files?path=/", "files?at=latest&path=relative", "files?at=latest&path=",
-          "files?at=latest&path=/a%00b", "files?at=latest&limit=0", "files?at=latest&limit=10001",
-          "files?at=latest&partition=-1", "files?at=latest&path=/%4", "files?at=latest&patch=/",
-          "files?at=latest&at=seq:1", "content?at=latest&path=/", "files/history?path=/a.txt",
-          "files/history?at=latest", "files/history?path=/a.txt&from=2026-01-31T12:00:00Z",
+          "files?path=/",
+          "files?at=latest&path=relative",
+          "files?at=latest&path=",
+          "files?at=latest&path=/a%00b",
+          "files?at=latest&limit=0",
+          "files?at=latest&limit=10001",
+          "files?at=latest&partition=-1",
+          "files?at=latest&patch=/",
+          "files?at=latest&at=seq:1",
+          "content?at=latest&path=/",
+          "files/history?path=/a.txt",
+          "files/history?at=latest",
+          "files/history?path=/a.txt&from=2026-01-31T12:00:00Z",
           "files/history" + spread + "1"
         }) {
       assertProblem(400, "INVALID", send("GET", "/api/v1/volumes/db/" + wrong, null));
     }
+    String cut = "GET /api/v1/images/any/files?path=/%4 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    assertTrue(exchange(cut).startsWith("HTTP/1.1 400"), exchange(cut));
     String tooLong = "/api/v1/volumes/db/files?at=latest&path=/" + "x".repeat(4_096);
     assertProblem(413, "LIMIT", send("GET", tooLong, null));
     assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/images/any/content?path=/none", null));

@@ -63,8 +63,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
-    return new AdminServices(
-        this, this, this, jobs(), this, this, files, status(), () -> NOW);
+    return new AdminServices(this, this, this, jobs(), this, this, files, status(), () -> NOW);
   }
 
   private NodeStatus status() {

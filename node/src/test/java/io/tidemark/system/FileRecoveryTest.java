@@ -17,6 +17,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -76,6 +78,7 @@ class FileRecoveryTest {
       assertEquals("UNREADABLE", files(site, 0, "/").code());
       assertEquals("d", files(site, gone, "/").orFail().at("/entries/0/name").asText());
       history(site, made, one, two, gone);
+      fullDisk(site, one, directory.resolve("full"));
       image(site, one, first, second);
       killed(site, one, first);
     }
@@ -94,25 +97,27 @@ class FileRecoveryTest {
   private static long store(TestSite site, TestSite.TestTap tap, Path disk) throws Exception {
     long before = site.client.head(VOLUME);
     Shell.run("nbdcopy", "--flush", disk.toString(), tap.uri()).orFail();
+    Instant copied = Instant.now();
+    // What the tap told before may have been before the last writes.
     Await.until(
         "journaled",
         LIMIT,
         () -> {
           JsonNode volume = site.client.get("/api/v1/volumes/" + VOLUME).orFail();
           return volume.at("/head/seq").asLong() > before
-              && volume.at("/rpo/writes").asLong(-1) == 0;
+              && volume.at("/rpo/writes").asLong(-1) == 0
+              && volume.at("/rpo/asOf").isTextual()
+              && Instant.parse(volume.at("/rpo/asOf").asText()).isAfter(copied.plusSeconds(1));
         });
     return site.client.head(VOLUME);
   }
 
   private static SiteClient.Answer files(TestSite site, long seq, String path) throws Exception {
-    return site.client.get(
-        "/api/v1/volumes/" + VOLUME + "/files?at=seq:" + seq + "&path=" + path);
+    return site.client.get("/api/v1/volumes/" + VOLUME + "/files?at=seq:" + seq + "&path=" + path);
   }
 
   private byte[] fetch(TestSite site, long seq, String path, String range) throws Exception {
-    return fetch(
-        site, "/volumes/" + VOLUME + "/content?at=seq:" + seq + "&path=" + path, range);
+    return fetch(site, "/volumes/" + VOLUME + "/content?at=seq:" + seq + "&path=" + path, range);
   }
 
   private byte[] fetch(TestSite site, String query, String range) throws Exception {
@@ -145,9 +150,26 @@ class FileRecoveryTest {
     JsonNode last = versions.path(versions.size() - 1);
     assertFalse(versions.path(0).path("exists").asBoolean(true), history.toString());
     assertFalse(last.path("exists").asBoolean(true), history.toString());
-    assertEquals(
-        3_000_007, versions.path(versions.size() - 2).at("/entry/sizeBytes").asInt());
+    assertEquals(3_000_007, versions.path(versions.size() - 2).at("/entry/sizeBytes").asInt());
     assertEquals("UNREADABLE", history.at("/skipped/0/code").asText(), history.toString());
+  }
+
+  /** A file that does not fit where it is fetched to is told, and no part of it is left. */
+  private static void fullDisk(TestSite site, long seq, Path place) throws Exception {
+    Files.createDirectories(place);
+    List<String> command =
+        new ArrayList<>(List.of("unshare", "--mount", "--propagation", "private", "sh", "-c"));
+    command.add(
+        "mount -t tmpfs -o size=1m tmpfs \"$1\"; there=$1; shift; \"$@\"; echo \"exit $?\";"
+            + " ls -A \"$there\"; echo end");
+    command.addAll(List.of("sh", place.toString()));
+    command.addAll(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), "io.tidemark.cli.Main"));
+    command.addAll(List.of("files", "get", VOLUME, "/f", "--at", "seq:" + seq));
+    command.addAll(List.of("--to", place.resolve("f").toString(), "--node", site.client.base()));
+    String output = Shell.run(command).orFail().output();
+    assertTrue(output.contains("No space left on device"), output);
+    assertTrue(output.endsWith("exit 1\nend\n"), output);
   }
 
   /** A writable image shows what its clients wrote, once they are gone. */

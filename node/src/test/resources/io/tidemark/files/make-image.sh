@@ -19,7 +19,7 @@ make_tree() {
     truncate -s 5G sparse.bin
     printf 'in the middle' | dd of=sparse.bin bs=1 seek=4500000000 conv=notrunc status=none
     echo space >'with space'
-    echo utf8 >'ünïcødé'
+    echo utf8 >'ünïcødé näme'
     echo leaf >deep/a/b/c/d/e/f/leaf
     (cd many && seq -f 'file-%05g' 1 2500 | xargs touch)
     : >nothing
@@ -58,7 +58,7 @@ mounted() {
 
 # What every file system can name; the sparse file where it can be sparse.
 plain='tree/big.bin tree/hello.txt tree/deep tree/empty tree/many tree/nothing "tree/with space"
-  "tree/ünïcødé"'
+  "tree/ünïcødé näme"'
 
 [[ -d tree ]] || make_tree
 case $kind in
@@ -106,7 +106,7 @@ case $kind in
     truncate -s "${mib[$kind]}M" "$image"
     mkfs.vfat -F "${kind#fat}" -n RECOVERED "$image" >/dev/null
     mcopy -s -m -i "$image" tree/big.bin tree/hello.txt tree/deep tree/empty 'tree/with space' \
-      tree/nothing 'tree/ünïcødé' ::/
+      tree/nothing 'tree/ünïcødé näme' ::/
     ;;
   exfat)
     truncate -s 6G "$image"
