@@ -17,6 +17,7 @@ import io.tidemark.refusal.Refusal;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -133,7 +134,10 @@ final class DiskViews implements AutoCloseable {
     this.clock = clock;
     this.replayXfs = replayXfs;
     LocalFiles.deleteTree(this.directory);
-    Files.createDirectories(this.directory);
+    Files.createDirectories(this.directory.getParent());
+    Files.createDirectory(
+        this.directory,
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
     Path here = this.directory.resolve(SOCKET);
     this.socket =
         here.toString().length() <= SOCKET_PATH_MAX

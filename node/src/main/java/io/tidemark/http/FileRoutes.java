@@ -21,6 +21,7 @@ import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -171,9 +172,12 @@ final class FileRoutes extends Exchange {
         : response;
   }
 
+  /** In UTF-8, or browsers take no notice of it. */
   private static String fileName(FileQuestion question) {
     String raw = question.path().raw();
-    return FilePath.encoded(raw.substring(raw.lastIndexOf('/') + 1));
+    String shown = FilePath.shown(raw.substring(raw.lastIndexOf('/') + 1));
+    return FilePath.encoded(
+        new String(shown.getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1));
   }
 
   private Route history(VolumeName name) {

@@ -79,7 +79,7 @@ public final class Sandbox implements Tools, AutoCloseable {
       tries=0
       until [ -s "$2/disk" ]; do
         tries=$((tries + 1))
-        [ $tries -gt 2500 ] && exit 1
+        [ $tries -gt 2500 ] && echo 'the NBD client did not make the disk appear' >&2 && exit 1
         sleep 0.01
       done
       cd "$2" || exit 1

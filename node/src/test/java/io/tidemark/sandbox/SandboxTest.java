@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -37,13 +38,10 @@ class SandboxTest {
     Path socket = directory.resolve("nbd.sock");
     server =
         new ProcessBuilder("nbdkit", "-f", "-U", socket.toString(), "memory", "" + DISK_BYTES)
-            .inheritIO()
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("nbdkit.log").toFile())
             .start();
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-    while (!Files.exists(socket)) {
-      assertTrue(server.isAlive() && System.nanoTime() < deadline, "nbdkit does not serve");
-      Thread.onSpinWait();
-    }
+    await("nbdkit serves", () -> Files.exists(socket));
     uri = "nbd+unix:///?socket=" + socket;
     Files.writeString(directory.resolve("secret"), "of the node");
     sandbox = open("sandbox");
@@ -113,8 +111,16 @@ class SandboxTest {
     try (Tools.Output long_ = sandbox.start(List.of("yes"), "")) {
       assertEquals('y', long_.stream().read());
     }
-    assertEquals("", shell("cat /proc/[0-9]*/comm | grep -xE 'yes|sleep'"));
+    await("all are gone", () -> shell("cat /proc/[0-9]*/comm | grep -xE 'yes|sleep'").isEmpty());
     assertTrue(sandbox.alive());
+  }
+
+  private static void await(String what, Callable<Boolean> condition) throws Exception {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (!condition.call()) {
+      assertTrue(System.nanoTime() < deadline, what);
+      Thread.onSpinWait();
+    }
   }
 
   private static void assertLate(org.junit.jupiter.api.function.Executable work) {
@@ -143,11 +149,7 @@ class SandboxTest {
             .toList();
     assertFalse(clients.isEmpty());
     clients.forEach(ProcessHandle::destroyForcibly);
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-    while (other.alive()) {
-      assertTrue(System.nanoTime() < deadline, "it goes on without its disk");
-      Thread.onSpinWait();
-    }
+    await("it ends", () -> !other.alive());
     other.close();
     Path nowhere = directory.resolve("nowhere");
     Refusal refusal =

@@ -58,6 +58,11 @@ class FileRecoveryTest {
       site.client.createVolume(VOLUME, VOLUME_BYTES);
       tap.start();
       tap.awaitServed();
+      Await.until(
+          "protected",
+          LIMIT,
+          () -> site.client.volume(VOLUME).path("state").asText().equals("Protected"));
+      long empty = site.client.head(VOLUME);
       long made = store(site, tap, disk);
       change(directory, disk, "write " + Files.write(directory.resolve("1"), first) + " f");
       long one = store(site, tap, disk);
@@ -75,9 +80,9 @@ class FileRecoveryTest {
       assertArrayEquals(Arrays.copyOfRange(first, 4_000_000, 5_000_000), part);
       assertEquals("NOT_FOUND", files(site, gone, "/f").code());
       assertEquals("NOT_FOUND", files(site, made, "/f").code());
-      assertEquals("UNREADABLE", files(site, 0, "/").code());
+      assertEquals("UNREADABLE", files(site, empty, "/").code());
       assertEquals("d", files(site, gone, "/").orFail().at("/entries/0/name").asText());
-      history(site, made, one, two, gone);
+      history(site, empty, made, one, two, gone);
       fullDisk(site, one, directory.resolve("full"));
       image(site, one, first, second);
       killed(site, one, first);
@@ -135,10 +140,10 @@ class FileRecoveryTest {
   }
 
   /** Each version once, in order, and what could not be looked at. */
-  private static void history(TestSite site, long made, long one, long two, long gone)
-      throws Exception {
+  private static void history(
+      TestSite site, long empty, long made, long one, long two, long gone) throws Exception {
     StringBuilder ats = new StringBuilder();
-    for (long seq : new long[] {gone, 0, made, two, one}) {
+    for (long seq : new long[] {gone, empty, made, two, one}) {
       ats.append("&at=seq:").append(seq);
     }
     JsonNode history =
