@@ -11,6 +11,7 @@ import io.tidemark.refusal.Refusal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
@@ -27,28 +28,31 @@ class SandboxTest {
   private static final String SHELL = "sh";
 
   @TempDir static Path directory;
-  private static Process server;
-  private static String uri;
+  private static final List<Process> SERVERS = new ArrayList<>();
   private static Sandbox sandbox;
 
   @BeforeAll
   static void start() throws Exception {
     io.tidemark.imageserver.Tools.requires("nbdkit", "nbdfuse", "unshare", "nsenter", "setpriv");
     assumeTrue(Files.isWritable(Path.of("/dev/fuse")), "needs /dev/fuse");
-    Path socket = directory.resolve("nbd.sock");
-    server =
-        new ProcessBuilder("nbdkit", "-f", "-U", socket.toString(), "memory", "" + DISK_BYTES)
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("nbdkit.log").toFile())
-            .start();
-    await("nbdkit serves", () -> Files.exists(socket));
-    uri = "nbd+unix:///?socket=" + socket;
     Files.writeString(directory.resolve("secret"), "of the node");
     sandbox = open("sandbox");
   }
 
+  /** Each on a disk of its own. */
   private static Sandbox open(String name) throws Exception {
-    return Sandbox.open(directory, directory.resolve(name), uri, Duration.ofSeconds(3));
+    Path socket = directory.resolve(name + ".sock");
+    SERVERS.add(
+        new ProcessBuilder("nbdkit", "-f", "-U", socket.toString(), "memory", "" + DISK_BYTES)
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("nbdkit.log").toFile())
+            .start());
+    await("nbdkit serves", () -> Files.exists(socket));
+    return Sandbox.open(
+        directory,
+        directory.resolve(name),
+        "nbd+unix:///?socket=" + socket,
+        Duration.ofSeconds(3));
   }
 
   @AfterAll
@@ -58,7 +62,7 @@ class SandboxTest {
       assertFalse(Files.exists(directory.resolve("sandbox")));
       assertFalse(Files.readString(Path.of("/proc/mounts")).contains(directory.toString()));
     }
-    if (server != null) {
+    for (Process server : SERVERS) {
       server.destroy();
       server.waitFor();
     }

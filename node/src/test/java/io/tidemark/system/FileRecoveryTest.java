@@ -140,8 +140,8 @@ class FileRecoveryTest {
   }
 
   /** Each version once, in order, and what could not be looked at. */
-  private static void history(
-      TestSite site, long empty, long made, long one, long two, long gone) throws Exception {
+  private static void history(TestSite site, long empty, long made, long one, long two, long gone)
+      throws Exception {
     StringBuilder ats = new StringBuilder();
     for (long seq : new long[] {gone, empty, made, two, one}) {
       ats.append("&at=seq:").append(seq);
