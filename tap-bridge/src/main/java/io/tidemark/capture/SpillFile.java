@@ -196,6 +196,9 @@ final class SpillFile implements AutoCloseable {
     ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
     readFully(part.channel(), header, readAt);
     Record record = Record.of(header.flip(), readAt);
+    if (record.dataBytes() > part.channel().size() - readAt) {
+      throw new IOException("no spilled record at " + readAt);
+    }
     CaptureMemory.Copy copy = null;
     if (!record.zero()) {
       copy = memory.allocate(record.dataBytes());
@@ -245,7 +248,7 @@ final class SpillFile implements AutoCloseable {
       long length = header.getLong(32);
       int dataBytes = header.getInt(40);
       boolean zero = header.get(45) != 0;
-      if (header.getInt(0) != MAGIC || dataBytes != (zero ? 0 : length)) {
+      if (header.getInt(0) != MAGIC || dataBytes < 0 || dataBytes != (zero ? 0 : length)) {
         throw new IOException("no spilled record at " + at);
       }
       from.position(from.position() + HEADER_BYTES);
