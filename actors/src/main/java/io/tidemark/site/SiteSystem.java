@@ -82,7 +82,7 @@ public final class SiteSystem {
     }
     ActorSystem<Void> system = ActorSystem.create(Behaviors.empty(), NAME, setup);
     try {
-      parts.journalSession().ifPresent(session -> createTables(system, session));
+      parts.journalSession().ifPresent(session -> createTables(system, full, session));
       SiteSystem started = wire(system, full, parts);
       join(system, full);
       return started;
@@ -93,9 +93,10 @@ public final class SiteSystem {
   }
 
   private static void createTables(
-      ActorSystem<Void> system, Supplier<CompletionStage<CqlSession>> open) {
+      ActorSystem<Void> system, Config config, Supplier<CompletionStage<CqlSession>> open) {
+    String keyspace = CassandraSettings.of(config).keyspace();
     try (CqlSession session = open.get().toCompletableFuture().join()) {
-      JournalTables.create(system, session);
+      JournalTables.create(system, keyspace, session);
     }
   }
 

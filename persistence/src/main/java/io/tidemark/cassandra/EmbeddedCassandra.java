@@ -228,8 +228,7 @@ public final class EmbeddedCassandra implements AutoCloseable {
     } catch (IOException e) {
       throw new Refusal(
           ErrorCode.FAILED,
-          "the Java of the embedded Cassandra cannot be run (%s): see"
-                  .formatted(e.getMessage())
+          "the Java of the embedded Cassandra cannot be run (%s): see".formatted(e.getMessage())
               + " tidemark.cassandra.embedded-server.java-home",
           e);
     }

@@ -183,8 +183,7 @@ class EmbeddedCassandraTest {
         try (CassandraSegmentStore store = new CassandraSegmentStore(session, settings, 2)) {
           Load load = new Load(store, SEED);
           try (load) {
-            Refusal refusal =
-                cassandra.givenUp().toCompletableFuture().get(150, TimeUnit.SECONDS);
+            Refusal refusal = cassandra.givenUp().toCompletableFuture().get(150, TimeUnit.SECONDS);
             assertSays(refusal, ErrorCode.FAILED, "is full", "minimum-free", mount.toString());
           }
           System.out.println(load.acknowledged() + " segments fitted");
