@@ -29,6 +29,7 @@ import io.tidemark.journal.JournalSettings;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.volume.RestingVolumes;
 import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeHistories;
 import io.tidemark.volume.VolumeParts;
@@ -107,6 +108,7 @@ public final class SiteSystem {
         system.systemActorOf(
             Topic.create(SitePublication.class, "site-events"), "site-events", Props.empty());
     SecureRandom random = new SecureRandom();
+    RestingVolumes resting = RestingPublication.start(system);
     VolumeParts volumeParts =
         new VolumeParts(
             siteName,
@@ -119,12 +121,14 @@ public final class SiteSystem {
             system.dispatchers().lookup(DispatcherSelector.fromConfig("tidemark.index-dispatcher")),
             parts.clock(),
             () -> random.nextLong() & Long.MAX_VALUE,
+            resting,
             event -> topic.tell(Topic.publish(new SitePublication(event))));
     ClusterSharding sharding = ClusterSharding.get(system);
     sharding.init(
         Entity.of(
-            VolumeEntity.TYPE_KEY,
-            entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts)));
+                VolumeEntity.TYPE_KEY,
+                entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts))
+            .withStopMessage(VolumeEntity.sleep()));
     Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes =
         name -> sharding.entityRefFor(VolumeEntity.TYPE_KEY, name.value());
     sharding.init(
@@ -140,7 +144,12 @@ public final class SiteSystem {
         .registerOnMemberUp(() -> directory.tell(new SiteDirectory.GetNames(system.ignoreRef())));
     Site site =
         new ClusterSite(
-            system, volumes, directory, topic, config.getDuration("tidemark.site.ask-timeout"));
+            system,
+            volumes,
+            directory,
+            topic,
+            new RestingSummaries(resting, parts.fence()),
+            config.getDuration("tidemark.site.ask-timeout"));
     Journal journal =
         new ClusterJournal(
             system,
