@@ -87,8 +87,7 @@ class BlockDeviceTest {
       assertArrayEquals(new byte[SIZE], Files.readAllBytes(loop.file()));
       assertEquals(
           ErrorCode.INVALID,
-          assertThrows(
-                  Refusal.class, () -> FileBackingStore.open(loop.device(), SIZE + 512, false))
+          assertThrows(Refusal.class, () -> FileBackingStore.open(loop.device(), SIZE + 512, false))
               .code());
     }
   }
@@ -121,8 +120,9 @@ class BlockDeviceTest {
   }
 
   /**
-   * The file system below is full. The device takes writes into the page cache and loses them, which
-   * it says once; no flush succeeds any more (B5), until the store is opened anew with room below.
+   * The file system below is full. The device takes writes into the page cache and loses them,
+   * which it says once; no flush succeeds any more (B5), until the store is opened anew with room
+   * below.
    */
   @Test
   void shouldNotForgetThatWritesWereLost() throws Exception {
@@ -208,9 +208,19 @@ class BlockDeviceTest {
     Process fuse =
         new ProcessBuilder(
                 List.of(
-                    "nbdfuse", disk.toString(), "[", "nbdkit", "--exit-with-parent",
-                    "--filter=error", "memory", Integer.toString(SIZE), "error=EIO",
-                    "error-pwrite-rate=1", "error-pread-rate=1", "error-file=" + fails, "]"))
+                    "nbdfuse",
+                    disk.toString(),
+                    "[",
+                    "nbdkit",
+                    "--exit-with-parent",
+                    "--filter=error",
+                    "memory",
+                    Integer.toString(SIZE),
+                    "error=EIO",
+                    "error-pwrite-rate=1",
+                    "error-pread-rate=1",
+                    "error-file=" + fails,
+                    "]"))
             .redirectErrorStream(true)
             .redirectOutput(dir.resolve("fuse.log").toFile())
             .start();
@@ -226,7 +236,7 @@ class BlockDeviceTest {
         assertEquals(0, client.flush());
         Files.createFile(fails);
         assertEquals(NbdError.EIO.code(), client.read(2 << 20, new byte[512]));
-        assertEquals(0, client.write(4096, new byte[] {1}), "into a page that was read before");
+        assertEquals(0, client.write(4096, new byte[4096]), "a whole page: none is read");
         assertEquals(NbdError.EIO.code(), client.flush());
         Files.delete(fails);
         assertEquals(0, client.read(2 << 20, new byte[512]), "well again");
