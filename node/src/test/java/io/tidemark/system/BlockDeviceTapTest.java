@@ -141,8 +141,7 @@ class BlockDeviceTapTest {
         ByteBuffer piece = ByteBuffer.allocate(Math.min(4 << 20, VOLUME_BYTES - at));
         client.read(at, piece);
         assertTrue(
-            Arrays.equals(
-                piece.array(), 0, piece.capacity(), held, at, at + piece.capacity()),
+            Arrays.equals(piece.array(), 0, piece.capacity(), held, at, at + piece.capacity()),
             "the image at the head differs from the device after offset " + at);
       }
     }

@@ -26,8 +26,7 @@ class WrongJavaTest {
 
   private Ran run(ProcessBuilder builder) throws Exception {
     Path log = Files.createTempFile(directory, "run", ".log");
-    Process process =
-        builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    Process process = builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
     assertTrue(process.waitFor(60, TimeUnit.SECONDS), "it ends");
     return new Ran(process.exitValue(), Files.readString(log));
   }
@@ -116,7 +115,8 @@ class WrongJavaTest {
     }
     try (Stream<Path> homes = Files.list(JDKS)) {
       for (Path home : homes.filter(h -> Files.isReadable(h.resolve("release"))).toList()) {
-        if (Files.readString(home.resolve("release")).matches("(?s).*JAVA_VERSION=\"(1[89]|[2-9]\\d).*")) {
+        if (Files.readString(home.resolve("release"))
+            .matches("(?s).*JAVA_VERSION=\"(1[89]|[2-9]\\d).*")) {
           return Optional.of(home);
         }
       }
