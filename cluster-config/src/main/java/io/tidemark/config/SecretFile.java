@@ -12,8 +12,8 @@ import java.util.EnumSet;
 import java.util.Set;
 
 /**
- * A password in a file of its own: never on a command line or in a settings file, where others
- * could read it (C2).
+ * A password or token in a file of its own: never on a command line or in a settings file, where
+ * others could read it (C2).
  */
 public final class SecretFile {
   private static final int BYTES_MAX = 4096;
@@ -40,21 +40,21 @@ public final class SecretFile {
       if (!attributes.isRegularFile() || attributes.size() > BYTES_MAX) {
         throw new Refusal(
             ErrorCode.INVALID,
-            "%s: '%s' is no file of at most %d bytes: put the password into its first line"
+            "%s: '%s' is no file of at most %d bytes: put the secret into its first line"
                 .formatted(setting, Refusal.printable(path.toString()), BYTES_MAX));
       }
       String line = Files.readString(path).lines().findFirst().orElse("");
       if (line.isEmpty()) {
         throw new Refusal(
             ErrorCode.INVALID,
-            "%s: '%s' is empty: put the password into its first line"
+            "%s: '%s' is empty: put the secret into its first line"
                 .formatted(setting, Refusal.printable(path.toString())));
       }
       return line;
     } catch (IOException e) {
       throw new Refusal(
           ErrorCode.INVALID,
-          "%s: '%s' cannot be read: name a file with the password in its first line"
+          "%s: '%s' cannot be read: name a file with the secret in its first line"
               .formatted(setting, Refusal.printable(path.toString())),
           e);
     }
@@ -69,7 +69,7 @@ public final class SecretFile {
     if (!others.isEmpty()) {
       throw new Refusal(
           ErrorCode.FORBIDDEN,
-          "%s: '%s' is open to others (%s), and a password is nobody else's: chmod 600 %s"
+          "%s: '%s' is open to others (%s), and a secret is nobody else's: chmod 600 %s"
               .formatted(
                   setting,
                   Refusal.printable(path.toString()),
