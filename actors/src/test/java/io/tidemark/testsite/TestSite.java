@@ -49,6 +49,10 @@ public final class TestSite implements AutoCloseable {
   public final MemoryIndex index = new MemoryIndex();
   public final List<SiteSystem> nodes = new ArrayList<>();
   public volatile PointReader reader;
+
+  /** The same for all nodes. */
+  public volatile WriterFence fence = WriterFence.NONE;
+
   private final String extra;
 
   /**
@@ -61,9 +65,7 @@ public final class TestSite implements AutoCloseable {
   /** Settings of a test: everything in memory, everything quick. */
   public static Config config(String world, String extra) {
     return ConfigFactory.parseString(
-            extra
-                + """
-
+            """
                 tidemark.cluster.port = 0
                 tidemark.journal.read-plugin = memory-query
                 tidemark.journal.heartbeat = 200 ms
@@ -99,7 +101,8 @@ public final class TestSite implements AutoCloseable {
                   world = WORLD
                 }
                 """
-                    .replace("WORLD", world))
+                    .replace("WORLD", world)
+                + extra)
         .withFallback(ConfigFactory.load());
   }
 
@@ -111,13 +114,7 @@ public final class TestSite implements AutoCloseable {
         SiteSystem.start(
             config(worldName, seeds + extra),
             new SiteParts(
-                store,
-                index,
-                index,
-                WriterFence.NONE,
-                points(),
-                MicroClock.system(),
-                Optional.empty()));
+                store, index, index, fence, points(), MicroClock.system(), Optional.empty()));
     nodes.add(node);
     get(node.up());
     return node;
