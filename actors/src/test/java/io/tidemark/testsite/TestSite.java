@@ -47,6 +47,7 @@ public final class TestSite implements AutoCloseable {
   public final World world = World.of(worldName);
   public final MemorySegmentStore store = new MemorySegmentStore();
   public final MemoryIndex index = new MemoryIndex();
+  public final MemoryCatalog catalog = new MemoryCatalog();
   public final List<SiteSystem> nodes = new ArrayList<>();
   public volatile PointReader reader;
 
@@ -74,6 +75,8 @@ public final class TestSite implements AutoCloseable {
                 tidemark.volume.retry-min = 50 ms
                 tidemark.volume.retry-max = 200 ms
                 tidemark.volume.session-silence = 3 s
+                tidemark.group.wake-every = 500 ms
+                tidemark.tag.sweep-every = 200 ms
                 tidemark.akka {
                   persistence.journal.plugin = memory-journal
                   persistence.snapshot-store.plugin = memory-snapshots
@@ -114,7 +117,14 @@ public final class TestSite implements AutoCloseable {
         SiteSystem.start(
             config(worldName, seeds + extra),
             new SiteParts(
-                store, index, index, fence, points(), MicroClock.system(), Optional.empty()));
+                store,
+                index,
+                index,
+                fence,
+                points(),
+                catalog,
+                MicroClock.system(),
+                Optional.empty()));
     nodes.add(node);
     get(node.up());
     return node;
