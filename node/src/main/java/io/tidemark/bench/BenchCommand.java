@@ -30,6 +30,7 @@ import picocli.CommandLine.Command;
       OpenCommand.class,
       ImageCommand.class,
       VolumesCommand.class,
+      TagsCommand.class,
       NbdCommand.class,
       FilesCommand.class
     })
@@ -64,6 +65,6 @@ public final class BenchCommand implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "name a benchmark: ingest, open, image, volumes, nbd or files");
+        spec.commandLine(), "name a benchmark: ingest, open, image, volumes, tags, nbd or files");
   }
 }

@@ -55,13 +55,18 @@ public final class AdminRoutes extends Exchange {
     Route volumes =
         new VolumeRoutes(
                 services.site(),
+                services.groups(),
                 services.points(),
                 services.images(),
                 services.verifications(),
                 files,
                 services.clock())
             .route();
-    Route images = new ImageRoutes(services.images(), files).route();
+    Route images =
+        new ImageRoutes(
+                services.images(), new GroupImages(services.groups(), services.images()), files)
+            .route();
+    Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     this.api =
         pathPrefix(
@@ -74,6 +79,7 @@ public final class AdminRoutes extends Exchange {
                             path("site", () -> get(this::site)),
                             path("events", () -> get(this::events)),
                             volumes,
+                            groups,
                             images,
                             jobs)));
   }
@@ -142,7 +148,9 @@ public final class AdminRoutes extends Exchange {
                 .volumes()
                 .thenCombine(
                     services.images().list(),
-                    (volumes, images) -> metrics.text(volumes, images, services.clock().micros()))
+                    (volumes, images) ->
+                        metrics.text(
+                            volumes, images, services.groups().holds(), services.clock().micros()))
                 .thenApply(
                     text ->
                         HttpResponse.create().withEntity(HttpEntities.create(METRICS_TEXT, text))));

@@ -2,6 +2,7 @@ package io.tidemark.http;
 
 import io.tidemark.export.Exports;
 import io.tidemark.files.VolumeFiles;
+import io.tidemark.group.Groups;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.job.Jobs;
@@ -12,6 +13,7 @@ import io.tidemark.verify.Verifications;
 /** What the admin interface administers. */
 public record AdminServices(
     Site site,
+    Groups groups,
     VolumePoints points,
     Images images,
     Jobs jobs,

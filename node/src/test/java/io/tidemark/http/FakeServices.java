@@ -10,6 +10,7 @@ import io.tidemark.image.VolumePoints;
 import io.tidemark.job.JobSummary;
 import io.tidemark.job.Jobs;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
@@ -55,6 +56,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<String, ImageSummary> images = new ConcurrentSkipListMap<>();
   private final Map<String, JobSummary> jobs = new TreeMap<>();
   private final FakeFiles files = new FakeFiles();
+  private final FakeGroups groups = new FakeGroups();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -65,7 +67,8 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
-    return new AdminServices(this, this, this, jobs(), this, this, files, status(), () -> NOW);
+    return new AdminServices(
+        this, groups, this, this, jobs(), this, this, files, status(), () -> NOW);
   }
 
   private NodeStatus status() {
@@ -157,6 +160,12 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   @Override
   public CompletionStage<Void> deleteVolume(VolumeName name) {
     return volumes.remove(name) == null ? unknown(name) : CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
+    return CompletableFuture.failedFuture(
+        new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no tap is attached"));
   }
 
   @Override

@@ -49,10 +49,7 @@ class SandboxTest {
             .start());
     await("nbdkit serves", () -> Files.exists(socket));
     return Sandbox.open(
-        directory,
-        directory.resolve(name),
-        "nbd+unix:///?socket=" + socket,
-        Duration.ofSeconds(3));
+        directory, directory.resolve(name), "nbd+unix:///?socket=" + socket, Duration.ofSeconds(3));
   }
 
   @AfterAll
