@@ -45,6 +45,8 @@ import picocli.CommandLine.Spec;
       VolumeCommands.class,
       TimelineCommand.class,
       ImageCommands.class,
+      CompareCommand.class,
+      BisectCommand.class,
       JobCommands.class,
       VerifyCommand.class,
       StatusCommand.class,

@@ -60,6 +60,7 @@ public final class AdminRoutes extends Exchange {
             .route();
     Route images = new ImageRoutes(services.images()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
+    Route compare = new CompareRoutes(services.recovery().comparisons()).route();
     this.api =
         pathPrefix(
             "api",
@@ -71,6 +72,7 @@ public final class AdminRoutes extends Exchange {
                             path("site", () -> get(this::site)),
                             path("events", () -> get(this::events)),
                             volumes,
+                            compare,
                             images,
                             jobs)));
   }

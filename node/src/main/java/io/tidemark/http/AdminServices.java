@@ -16,5 +16,6 @@ public record AdminServices(
     Jobs jobs,
     Exports exports,
     Verifications verifications,
+    RecoveryServices recovery,
     NodeStatus status,
     MicroClock clock) {}

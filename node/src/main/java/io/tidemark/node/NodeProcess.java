@@ -11,12 +11,14 @@ import io.tidemark.cassandra.CassandraSettings;
 import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
+import io.tidemark.compare.PointComparisons;
 import io.tidemark.config.Endpoint;
 import io.tidemark.config.NodeSettings;
 import io.tidemark.export.ExportJobs;
 import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
 import io.tidemark.http.AdminServices;
+import io.tidemark.http.RecoveryServices;
 import io.tidemark.image.SitePoints;
 import io.tidemark.imageserver.ImageServer;
 import io.tidemark.imageserver.SiteImages;
@@ -263,6 +265,8 @@ final class NodeProcess implements AutoCloseable {
             segments,
             new TapComparison(site.site(), volumePoints, taps));
     started("verifications", verifications::close);
+    PointComparisons comparisons = new PointComparisons(volumePoints);
+    started("comparisons", comparisons::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -272,7 +276,15 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(), volumePoints, images, jobs, exports, verifications, status, clock);
+            site.site(),
+            volumePoints,
+            images,
+            jobs,
+            exports,
+            verifications,
+            new RecoveryServices(comparisons),
+            status,
+            clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(

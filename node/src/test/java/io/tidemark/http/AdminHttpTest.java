@@ -259,6 +259,38 @@ class AdminHttpTest {
     }
   }
 
+  /** What changed comes in pages that name the next one. */
+  @Test
+  void shouldComparePoints() throws Exception {
+    String body = "{\"name\":\"big\",\"sizeBytes\":10240}";
+    assertEquals(201, send("POST", "/api/v1/volumes", body).statusCode());
+    String path = "/api/v1/volumes/big/compare?from=seq:5&to=latest";
+    JsonNode first = get(path + "&content=true&limit=1");
+    assertEquals(5, first.at("/from/seq").asLong());
+    assertEquals(100, first.at("/to/seq").asLong());
+    assertTrue(first.path("content").asBoolean());
+    assertEquals(512, first.path("bytes").asLong());
+    assertEquals(0, first.at("/ranges/0/offset").asLong());
+    assertEquals(5120, first.path("next").asLong());
+    JsonNode last = get(path + "&offset=" + first.path("next").asLong());
+    assertEquals(5120, last.at("/ranges/0/offset").asLong());
+    assertTrue(last.path("next").isNull());
+    assertEquals(204, send("DELETE", "/api/v1/volumes/big?confirm=big", null).statusCode());
+    for (String wrong :
+        new String[] {
+          "from=seq:1",
+          "from=seq:1&to=noon",
+          "from=seq:1&to=seq:2&content=maybe",
+          "from=seq:1&to=seq:2&limit=0",
+          "from=seq:1&to=seq:2&limit=10001",
+          "from=seq:1&to=seq:2&offset=-1",
+        }) {
+      assertProblem(400, "INVALID", send("GET", "/api/v1/volumes/db/compare?" + wrong, null));
+    }
+    assertProblem(
+        409, "DARK_INTERVAL", send("GET", "/api/v1/volumes/db/compare?from=seq:1&to=seq:15", null));
+  }
+
   /** The buckets of a timeline tile its span and add up to its writes. */
   @Test
   void shouldDrawATimeline() throws Exception {

@@ -2,6 +2,7 @@ package io.tidemark.http;
 
 import akka.NotUsed;
 import akka.stream.javadsl.Source;
+import io.tidemark.compare.Comparisons;
 import io.tidemark.export.Exports;
 import io.tidemark.image.ImageSummary;
 import io.tidemark.image.Images;
@@ -15,6 +16,7 @@ import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.At;
+import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
@@ -62,7 +64,29 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
-    return new AdminServices(this, this, this, jobs(), this, this, status(), () -> NOW);
+    return new AdminServices(this, this, this, jobs(), this, this, recovery(), status(), () -> NOW);
+  }
+
+  /** One sector in ten changed, whatever the points; a page a sector. */
+  private RecoveryServices recovery() {
+    return new RecoveryServices(
+        request ->
+            locate(request.volume(), request.from())
+                .thenCombine(
+                    locate(request.volume(), request.to()),
+                    (from, to) -> {
+                      long offset = (request.offset() + 5119) / 5120 * 5120;
+                      long next = offset + 5120;
+                      return new Comparisons.Page(
+                          request.volume(),
+                          from.point(),
+                          to.point(),
+                          to.sizeBytes(),
+                          request.content(),
+                          List.of(new ByteRange(offset, 512)),
+                          512,
+                          next < to.sizeBytes() ? OptionalLong.of(next) : OptionalLong.empty());
+                    }));
   }
 
   private NodeStatus status() {
