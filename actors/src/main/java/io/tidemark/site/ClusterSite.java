@@ -10,7 +10,9 @@ import akka.stream.OverflowStrategy;
 import akka.stream.javadsl.Sink;
 import akka.stream.javadsl.Source;
 import akka.stream.typed.javadsl.ActorSource;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
+import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -21,6 +23,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 
@@ -31,6 +34,9 @@ public final class ClusterSite implements Site {
 
   /** Events that a slow reader may be behind before the oldest are dropped. */
   private static final int EVENTS_BUFFERED = 1_024;
+
+  /** An order's refusal at its deadline may take so long to arrive. */
+  private static final Duration ORDER_GRACE = Duration.ofSeconds(1);
 
   private final ActorSystem<?> system;
   private final Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes;
@@ -118,6 +124,17 @@ public final class ClusterSite implements Site {
   }
 
   @Override
+  public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
+    long left = Math.max(0, order.deadlineMicros() - MicroClock.system().micros());
+    return ask(
+            name,
+            ref -> new VolumeEntity.OrderTap(order, ref),
+            VolumeEntity.OrderDone.class,
+            ORDER_GRACE.plusNanos(TimeUnit.MICROSECONDS.toNanos(left)))
+        .thenApply(VolumeEntity.OrderDone::body);
+  }
+
+  @Override
   public Source<SiteEvent, NotUsed> events() {
     return ActorSource.<SitePublication>actorRef(
             message -> false,
@@ -136,12 +153,20 @@ public final class ClusterSite implements Site {
       VolumeName name,
       Function<ActorRef<VolumeEntity.Reply>, VolumeEntity.Command> command,
       Class<T> expected) {
+    return ask(name, command, expected, timeout);
+  }
+
+  private <T extends VolumeEntity.Reply> CompletionStage<T> ask(
+      VolumeName name,
+      Function<ActorRef<VolumeEntity.Reply>, VolumeEntity.Command> command,
+      Class<T> expected,
+      Duration within) {
     CompletionStage<VolumeEntity.Reply> answer =
-        AskPattern.ask(volumes.apply(name), command::apply, timeout, system.scheduler());
+        AskPattern.ask(volumes.apply(name), command::apply, within, system.scheduler());
     return answer.handle(
         (reply, failure) -> {
           if (failure != null) {
-            throw late("volume '" + name + "'", failure);
+            throw late("volume '" + name + "'", failure, within);
           }
           if (reply instanceof VolumeEntity.Refused refused) {
             throw refused.refusal();
@@ -157,7 +182,7 @@ public final class ClusterSite implements Site {
     return answer.handle(
         (reply, failure) -> {
           if (failure != null) {
-            throw late("the list of volumes", failure);
+            throw late("the list of volumes", failure, timeout);
           }
           if (reply instanceof SiteDirectory.Refused refused) {
             throw refused.refusal();
@@ -166,13 +191,13 @@ public final class ClusterSite implements Site {
         });
   }
 
-  private RuntimeException late(String who, Throwable failure) {
+  private RuntimeException late(String who, Throwable failure, Duration within) {
     Throwable cause = cause(failure);
     return cause instanceof TimeoutException
         ? new Refusal(
             ErrorCode.NOT_ACKNOWLEDGED,
             "%s did not answer within %d s; the request may or may not have been carried out"
-                .formatted(who, timeout.toSeconds()),
+                .formatted(who, within.toSeconds()),
             cause)
         : new CompletionException(cause);
   }

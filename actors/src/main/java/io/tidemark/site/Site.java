@@ -2,6 +2,7 @@ package io.tidemark.site;
 
 import akka.NotUsed;
 import akka.stream.javadsl.Source;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.position.VolumeName;
 import java.util.List;
@@ -25,6 +26,16 @@ public interface Site {
 
   /** What a reader of the volume's past needs; one consistent moment. */
   CompletionStage<HistoryView> history(VolumeName name);
+
+  /**
+   * Has the volume's tap carry an order out, wherever its link ends. Safe to repeat with the same
+   * id.
+   *
+   * @return the body of its answer; fails with the tap's refusal, with {@code NOT_ACKNOWLEDGED}
+   *     when no tap is attached, its link ends or nothing is heard until a second after the
+   *     deadline, {@code INVALID} when the tap is too old for orders
+   */
+  CompletionStage<byte[]> order(VolumeName name, TapOrder order);
 
   /** What happens in the site from now on. */
   Source<SiteEvent, NotUsed> events();

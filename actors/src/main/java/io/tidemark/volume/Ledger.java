@@ -19,6 +19,7 @@ import java.util.UUID;
  * @param dark closed dark intervals, in seq order, disjoint, at most {@link #DARK_MAX}
  * @param index what is indexed and what is not
  * @param chores storage that remains to be freed
+ * @param continuity what tells whether the history went on without a break
  */
 public record Ledger(
     long eventNr,
@@ -31,7 +32,13 @@ public record Ledger(
     Counts counts,
     List<DarkInterval> dark,
     Indexed index,
-    Chores chores) {
+    Chores chores,
+    Continuity continuity) {
+
+  /** A snapshot of an older version has no continuity. */
+  public Ledger {
+    continuity = continuity == null ? new Continuity(tap.session(), 0, 0) : continuity;
+  }
 
   /** More closed dark intervals than this are merged, the oldest first. */
   public static final int DARK_MAX = 256;
@@ -59,6 +66,27 @@ public record Ledger(
 
   /** A position in seq and time. */
   public record Mark(long seq, long timeMicros) {}
+
+  /**
+   * What tells whether the history went on without a break.
+   *
+   * @param sinceSession the first of the sessions that were all the newest one's tap's; 0 when
+   *     there never was one
+   * @param gaps gaps recorded so far
+   * @param gapSeq first seq of the newest gap, 0 when there is none
+   */
+  public record Continuity(int sinceSession, long gaps, long gapSeq) {
+    static final Continuity NONE = new Continuity(0, 0, 0);
+
+    Continuity withGap(long firstSeq) {
+      return new Continuity(sinceSession, gaps + 1, firstSeq);
+    }
+
+    /** From that session on, whatever was before. */
+    Continuity since(int session) {
+      return new Continuity(session, gaps, gapSeq);
+    }
+  }
 
   /** Sums over all journaled segments. */
   public record Counts(long segments, long rawBytes, long storedBytes) {
@@ -124,42 +152,146 @@ public record Ledger(
 
   Ledger next() {
     return new Ledger(
-        eventNr + 1, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, chores);
+        eventNr + 1,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        continuity);
   }
 
   Ledger withEpoch(long newEpoch) {
     return new Ledger(
-        eventNr, bornEventNr, settings, newEpoch, tap, head, horizon, counts, dark, index, chores);
+        eventNr,
+        bornEventNr,
+        settings,
+        newEpoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        continuity);
   }
 
   Ledger withTap(Tap newTap) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, newTap, head, horizon, counts, dark, index, chores);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        newTap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        continuity);
   }
 
   Ledger withHead(Mark newHead) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, newHead, horizon, counts, dark, index, chores);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        newHead,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        continuity);
   }
 
   Ledger withHorizon(Mark newHorizon) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, newHorizon, counts, dark, index, chores);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        newHorizon,
+        counts,
+        dark,
+        index,
+        chores,
+        continuity);
   }
 
   Ledger withCounts(Counts newCounts) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, newCounts, dark, index, chores);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        newCounts,
+        dark,
+        index,
+        chores,
+        continuity);
   }
 
   Ledger withIndex(Indexed newIndex) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, newIndex, chores);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        newIndex,
+        chores,
+        continuity);
   }
 
   Ledger withChores(Chores newChores) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, newChores);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        newChores,
+        continuity);
+  }
+
+  Ledger withContinuity(Continuity newContinuity) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        newContinuity);
   }
 
   /** Adds a closed interval, the newest; merges the two oldest when there are too many. */
@@ -189,6 +321,7 @@ public record Ledger(
         counts,
         List.copyOf(all),
         index,
-        chores);
+        chores,
+        continuity);
   }
 }

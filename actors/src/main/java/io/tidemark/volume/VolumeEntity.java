@@ -21,6 +21,7 @@ import com.fasterxml.jackson.annotation.JsonTypeName;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.Epoch;
@@ -53,6 +54,7 @@ import io.tidemark.volume.VolumeState.Live;
 import io.tidemark.volume.VolumeState.Resyncing;
 import io.tidemark.volume.VolumeState.Synchronizing;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -186,6 +188,24 @@ public final class VolumeEntity
   public record RaiseEpoch(long epoch, ActorRef<Reply> replyTo)
       implements Command, TidemarkMessage {}
 
+  /**
+   * Passes an order on to the attached tap. Replies {@link OrderDone}, or {@link Refused} with the
+   * order's id: the tap's own refusal, {@code NOT_ACKNOWLEDGED} when no tap is attached, its link
+   * ends or it does not answer in time, {@code INVALID} when the tap is too old, {@code LIMIT} when
+   * too many are open. Safe to repeat (O2). Without any answer when the node of the tap's link is
+   * lost: wait no longer than the deadline (O1).
+   */
+  @JsonTypeName("order-tap")
+  public record OrderTap(TapOrder order, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Asks for the attached tap's session, which takes {@link PassOrder} without the volume. Replies
+   * {@link TapFound}; {@code NOT_ACKNOWLEDGED} when no tap is attached. Safe to repeat.
+   */
+  @JsonTypeName("find-tap")
+  public record FindTap(long call, ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
   /** Replies {@link Done}; {@code NOT_FOUND} when there is no such volume. */
   @JsonTypeName("delete-volume")
   public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
@@ -257,6 +277,37 @@ public final class VolumeEntity
       return new Refusal(code, message);
     }
   }
+
+  /** For the tap's session: to be passed on, and answered as {@link OrderTap} says. */
+  @JsonTypeName("pass-order")
+  public record PassOrder(TapOrder order, ActorRef<Reply> replyTo) implements Reply {}
+
+  /** The tap carried the order of that id out; its answer is as the order's kind says. */
+  @JsonTypeName("order-done")
+  public record OrderDone(long call, byte[] body) implements Reply {
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OrderDone that && call == that.call && Arrays.equals(body, that.body);
+    }
+
+    @Override
+    public int hashCode() {
+      return Long.hashCode(call);
+    }
+  }
+
+  /**
+   * The attached tap.
+   *
+   * @param tap takes {@link PassOrder} until the session ends
+   * @param session its number
+   * @param gaps gaps recorded so far; one more later tells that writes were lost in between
+   * @param dark whether the volume is being synchronised: its newest writes are no points
+   */
+  @JsonTypeName("tap-found")
+  public record TapFound(
+      long call, VolumeId volume, int session, long gaps, boolean dark, ActorRef<Reply> tap)
+      implements Reply {}
 
   /** The session is over. */
   @JsonTypeName("session-ended")
@@ -367,6 +418,8 @@ public final class VolumeEntity
         .onCommand(Heartbeat.class, this::onHeartbeatOfNone)
         .onCommand(DetachTap.class, c -> Effect().reply(c.replyTo(), new Done(c.call())))
         .onCommand(RaiseEpoch.class, c -> notFound(0, c.replyTo()))
+        .onCommand(OrderTap.class, c -> notFound(c.order().id(), c.replyTo()))
+        .onCommand(FindTap.class, c -> notFound(c.call(), c.replyTo()))
         .onCommand(DeleteVolume.class, c -> notFound(0, c.replyTo()))
         .onCommand(IndexBuilt.class, this::onLateIndex);
     handlers
@@ -381,6 +434,8 @@ public final class VolumeEntity
         .onCommand(Heartbeat.class, this::onHeartbeat)
         .onCommand(DetachTap.class, this::onDetach)
         .onCommand(RaiseEpoch.class, this::onRaiseEpoch)
+        .onCommand(OrderTap.class, this::onOrderTap)
+        .onCommand(FindTap.class, this::onFindTap)
         .onCommand(DeleteVolume.class, this::onDelete)
         .onCommand(SessionStopped.class, this::onSessionStopped)
         .onCommand(SessionSilent.class, this::onSessionSilent)
@@ -427,6 +482,8 @@ public final class VolumeEntity
     return command instanceof GetSummary
         || command instanceof GetHistory
         || command instanceof GetLeftovers
+        || command instanceof OrderTap
+        || command instanceof FindTap
         || command instanceof Heartbeat
         || command instanceof Confirmed
         || command instanceof NotConfirmed
@@ -712,6 +769,43 @@ public final class VolumeEntity
         .thenReply(c.replyTo(), next -> new Done(0));
   }
 
+  private ReplyEffect<VolumeEvent, VolumeState> onOrderTap(Live state, OrderTap c) {
+    if (!tapAnswers(state)) {
+      return refused(c.order().id(), c.replyTo(), noTap(state));
+    }
+    connection.tell(new PassOrder(c.order(), c.replyTo()));
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onFindTap(Live state, FindTap c) {
+    if (!tapAnswers(state)) {
+      return refused(c.call(), c.replyTo(), noTap(state));
+    }
+    Ledger ledger = state.ledger();
+    return Effect()
+        .reply(
+            c.replyTo(),
+            new TapFound(
+                c.call(),
+                ledger.settings().volume(),
+                ledger.tap().session(),
+                ledger.continuity().gaps(),
+                state.openSync().isPresent(),
+                connection));
+  }
+
+  private boolean tapAnswers(Live state) {
+    return state.ledger().tap().attached() && connection != null;
+  }
+
+  private Refusal noTap(Live state) {
+    return new Refusal(
+        ErrorCode.NOT_ACKNOWLEDGED,
+        state.ledger().tap().attached()
+            ? "the tap of volume '%s' has not made itself known yet; try again".formatted(name)
+            : "no tap is attached to volume '%s'; start it".formatted(name));
+  }
+
   private ReplyEffect<VolumeEvent, VolumeState> onDelete(Live state, DeleteVolume c) {
     return Effect()
         .persist((VolumeEvent) new VolumeDeleted(state.ledger().settings().volume(), now()))
@@ -810,7 +904,8 @@ public final class VolumeEntity
         new WriteSeq(ledger.head().seq()),
         new MicroTime(ledger.head().timeMicros()),
         state.openSync().isPresent(),
-        ledger.settings().synchronous());
+        ledger.settings().synchronous(),
+        ledger.continuity().sinceSession());
   }
 
   // ---- index ----------------------------------------------------------------------------------

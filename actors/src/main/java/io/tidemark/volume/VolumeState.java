@@ -296,11 +296,17 @@ public sealed interface VolumeState extends TidemarkMessage {
   private static Ledger changed(Ledger ledger, VolumeEvent event) {
     if (event instanceof TapAttached e) {
       Tap last = ledger.tap();
-      Ledger attached = ledger.withTap(new Tap(e.session(), e.tapId(), e.address(), true, -1));
+      boolean same = last.session() > 0 && last.tapId().equals(e.tapId());
+      boolean unbroken = same && ledger.continuity().sinceSession() <= last.session();
+      Ledger attached =
+          ledger
+              .withTap(new Tap(e.session(), e.tapId(), e.address(), true, -1))
+              .withContinuity(
+                  unbroken ? ledger.continuity() : ledger.continuity().since(e.session()));
       return last.session() == 0
           ? attached
           : attached.withChores(
-              ledger
+              attached
                   .chores()
                   .withOrphans(new Orphans(last.session(), last.journaledOrdinal() + 1)));
     }
@@ -311,7 +317,10 @@ public sealed interface VolumeState extends TidemarkMessage {
       return ledger.withIndex(advanced(ledger.index(), e));
     }
     if (event instanceof EpochRaised e) {
-      return ledger.withEpoch(e.epoch()).withTap(ledger.tap().detached());
+      return ledger
+          .withEpoch(e.epoch())
+          .withTap(ledger.tap().detached())
+          .withContinuity(ledger.continuity().since(ledger.tap().session() + 1));
     }
     if (event instanceof OrphansCollected e) {
       return ledger.withChores(ledger.chores().withoutOrphansOf(e.session()));
@@ -334,7 +343,8 @@ public sealed interface VolumeState extends TidemarkMessage {
             new Ledger.Counts(0, 0, 0),
             List.of(),
             new Indexed(List.of(), eventNr + 1, 0, 0),
-            new Ledger.Chores(List.of(), state.doomed())));
+            new Ledger.Chores(List.of(), state.doomed()),
+            Ledger.Continuity.NONE));
   }
 
   private static VolumeState deleted(Live live) {
@@ -393,7 +403,7 @@ public sealed interface VolumeState extends TidemarkMessage {
         live.openSync()
             .map(s -> new OpenSync(s.firstSeq(), s.before(), end, s.content(), s.reason()))
             .orElseGet(() -> new OpenSync(e.firstSeq(), ledger.head(), end, false, e.reason()));
-    Ledger longer = ledger.withHead(end);
+    Ledger longer = ledger.withHead(end).withContinuity(ledger.continuity().withGap(e.firstSeq()));
     return live instanceof Created || live instanceof Synchronizing
         ? new Synchronizing(longer, sync)
         : new Resyncing(longer, sync);

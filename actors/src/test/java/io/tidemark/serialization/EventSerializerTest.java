@@ -10,6 +10,9 @@ import akka.actor.testkit.typed.javadsl.ActorTestKit;
 import akka.actor.testkit.typed.javadsl.TestProbe;
 import akka.actor.typed.javadsl.Adapter;
 import com.typesafe.config.ConfigFactory;
+import io.tidemark.drill.DrillEvent;
+import io.tidemark.drill.DrillResult;
+import io.tidemark.drill.DrillSpec;
 import io.tidemark.image.ImageDirectory;
 import io.tidemark.image.ImageEntity;
 import io.tidemark.image.ImageEvent;
@@ -18,6 +21,8 @@ import io.tidemark.image.ImageState;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.RecoveryPoint;
@@ -84,6 +89,19 @@ class EventSerializerTest {
           "node-1",
           new MicroTime(7));
 
+  private static final DrillSpec DRILL =
+      new DrillSpec(
+          "nightly", new VolumeName("d"), "latest", "command", List.of("own.sh", "-v"), 3_600, 60);
+  private static final DrillResult DRILLED =
+      new DrillResult(
+          "r1",
+          Optional.of(ID),
+          Optional.of(IMAGE.point()),
+          10,
+          20,
+          DrillResult.Verdict.PASSED,
+          "exit code 0");
+
   /**
    * One of each stored type, as version 1 wrote it. A file is only ever added: a type that changes
    * its shape gets another name or an added field, and keeps its old file.
@@ -111,6 +129,10 @@ class EventSerializerTest {
     all.put("image-closed.1", new ImageEvent.ImageClosed());
     all.put("image-name-taken.1", new ImageDirectory.NameTaken("d-seq9", "node-1"));
     all.put("image-name-freed.1", new ImageDirectory.NameFreed("d-seq9"));
+    all.put("drill-created.1", new DrillEvent.DrillCreated(DRILL, 9));
+    all.put("drill-deleted.1", new DrillEvent.DrillDeleted("nightly"));
+    all.put("drill-run-began.1", new DrillEvent.DrillRunBegan("nightly", "r1", "node-1", 10, 70));
+    all.put("drill-run-ended.1", new DrillEvent.DrillRunEnded("nightly", DRILLED));
     all.put("volume-forgotten.1", new DirectoryEvent.VolumeForgotten(new VolumeName("disk")));
     return all;
   }
@@ -144,6 +166,7 @@ class EventSerializerTest {
             VolumeEvent.class,
             DirectoryEvent.class,
             ImageEvent.class,
+            DrillEvent.class,
             ImageDirectory.Event.class)) {
       for (Class<?> type : root.getPermittedSubclasses()) {
         stored.add(type.getAnnotation(com.fasterxml.jackson.annotation.JsonTypeName.class).value());
@@ -224,7 +247,13 @@ class EventSerializerTest {
     roundTrip(
         new VolumeEntity.Attached(
             new SessionGrant(
-                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false)));
+                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1)));
+    TapOrder order = new TapOrder(7, OrderKind.HOLD, 99, new byte[] {1, 2});
+    roundTrip(new VolumeEntity.OrderTap(order, probe.getRef()));
+    roundTrip(new VolumeEntity.PassOrder(order, probe.getRef()));
+    roundTrip(new VolumeEntity.OrderDone(7, new byte[] {3}));
+    roundTrip(new VolumeEntity.FindTap(3, probe.getRef()));
+    roundTrip(new VolumeEntity.TapFound(3, ID, 2, 1, false, probe.getRef()));
     DarkInterval dark = new DarkInterval(3, Long.MAX_VALUE, 4, Long.MAX_VALUE, "lost");
     roundTrip(
         new VolumeEntity.History(

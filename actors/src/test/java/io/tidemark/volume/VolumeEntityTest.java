@@ -15,6 +15,8 @@ import com.typesafe.config.Config;
 import io.tidemark.fence.WriterFence;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
@@ -458,6 +460,26 @@ class VolumeEntityTest {
     assertTrue(world.eventCount(ID) > 120);
   }
 
+  /** An order goes to the session that is attached, and nowhere when there is none. */
+  @Test
+  void shouldPassOrdersToTheAttachedSession() {
+    TapOrder order = new TapOrder(7, OrderKind.HOLD, Long.MAX_VALUE, new byte[] {1});
+    refused(ErrorCode.NOT_FOUND, ref -> new VolumeEntity.OrderTap(order, ref));
+    create();
+    refused(ErrorCode.NOT_ACKNOWLEDGED, ref -> new VolumeEntity.OrderTap(order, ref));
+    refused(ErrorCode.NOT_ACKNOWLEDGED, ref -> new VolumeEntity.FindTap(1, ref));
+    Session session = new Session(TAP);
+    volume.tell(new VolumeEntity.OrderTap(order, asker.getRef()));
+    VolumeEntity.PassOrder passed = session.probe.expectMessageClass(VolumeEntity.PassOrder.class);
+    assertEquals(order, passed.order());
+    assertEquals(asker.getRef(), passed.replyTo());
+    VolumeEntity.TapFound found =
+        ask(VolumeEntity.TapFound.class, ref -> new VolumeEntity.FindTap(1, ref));
+    assertEquals(session.probe.getRef(), found.tap());
+    restart();
+    refused(ErrorCode.NOT_ACKNOWLEDGED, ref -> new VolumeEntity.FindTap(1, ref));
+  }
+
   /** Every command in every state gets an answer. */
   @Test
   void shouldAnswerEveryCommandInEveryState() {
@@ -474,6 +496,7 @@ class VolumeEntityTest {
             (key, ref) -> new Heartbeat(key, Optional.empty(), ref),
             (key, ref) -> new DetachTap(1, key, ref),
             (key, ref) -> new RaiseEpoch(9, ref),
+            (key, ref) -> new VolumeEntity.FindTap(1, ref),
             (key, ref) -> new AttachTap(TAP, "x", 512, 0, ref));
     for (int state = 0; state < 5; state++) {
       SessionKey key = stale;

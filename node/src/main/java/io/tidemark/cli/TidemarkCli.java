@@ -47,6 +47,8 @@ import picocli.CommandLine.Spec;
       ImageCommands.class,
       CompareCommand.class,
       BisectCommand.class,
+      RollbackCommand.class,
+      DrillCommands.class,
       JobCommands.class,
       VerifyCommand.class,
       StatusCommand.class,

@@ -14,7 +14,7 @@ import java.util.concurrent.CompletableFuture;
  * Reads ranges at two points and keeps what differs, in whole sectors (C2); a few pieces of both
  * are read ahead of the one that is compared. Blocks its thread; used once.
  */
-final class ContentComparison {
+public final class ContentComparison {
   /** Read at either point for one page, at most (C3). */
   static final long PAGE_BYTES_MAX = 32L << 20;
 
@@ -30,13 +30,13 @@ final class ContentComparison {
   private final Deque<Piece> ahead = new ArrayDeque<>();
   private final List<ByteRange> different = new ArrayList<>();
 
-  ContentComparison(PointReader before, PointReader now) {
+  public ContentComparison(PointReader before, PointReader now) {
     this.before = before;
     this.now = now;
   }
 
   /** The differences in what was written, up to as much as one page may read. */
-  Changes of(Changes written) {
+  public Changes of(Changes written) {
     long left = PAGE_BYTES_MAX;
     long end = written.end();
     for (ByteRange range : written.ranges()) {

@@ -56,11 +56,14 @@ public final class AdminRoutes extends Exchange {
                 services.points(),
                 services.images(),
                 services.verifications(),
+                services.recovery().drills(),
                 services.clock())
             .route();
     Route images = new ImageRoutes(services.images()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     Route compare = new CompareRoutes(services.recovery().comparisons()).route();
+    Route drills = new DrillRoutes(services.recovery().drills()).route();
+    Route rollback = new RollbackRoutes(services.recovery().rollbacks()).route();
     this.api =
         pathPrefix(
             "api",
@@ -73,6 +76,8 @@ public final class AdminRoutes extends Exchange {
                             path("events", () -> get(this::events)),
                             volumes,
                             compare,
+                            rollback,
+                            drills,
                             images,
                             jobs)));
   }

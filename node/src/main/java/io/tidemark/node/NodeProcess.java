@@ -14,6 +14,7 @@ import io.tidemark.cassandra.Schema;
 import io.tidemark.compare.PointComparisons;
 import io.tidemark.config.Endpoint;
 import io.tidemark.config.NodeSettings;
+import io.tidemark.drillrun.DrillRunner;
 import io.tidemark.export.ExportJobs;
 import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
@@ -34,6 +35,8 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.rollback.RollbackJobs;
+import io.tidemark.rollback.RollbackRun;
 import io.tidemark.segment.ChunkCache;
 import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.SiteParts;
@@ -267,6 +270,20 @@ final class NodeProcess implements AutoCloseable {
     started("verifications", verifications::close);
     PointComparisons comparisons = new PointComparisons(volumePoints);
     started("comparisons", comparisons::close);
+    RollbackJobs rollbacks =
+        new RollbackJobs(
+            settings.data().resolve("rollbacks"),
+            jobs,
+            new RollbackRun.Parts(site.site(), volumePoints, taps, clock));
+    started("rollbacks", rollbacks::close);
+    rollbacks.resume();
+    DrillRunner drills =
+        DrillRunner.start(
+            site.system(),
+            NodeIdentity.of(settings.data()),
+            settings.data().resolve("checks"),
+            new DrillRunner.Parts(site.site(), volumePoints, images, clock));
+    started("drills", drills::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -282,7 +299,7 @@ final class NodeProcess implements AutoCloseable {
             jobs,
             exports,
             verifications,
-            new RecoveryServices(comparisons),
+            new RecoveryServices(comparisons, rollbacks, drills),
             status,
             clock);
     InetSocketAddress admin =

@@ -112,6 +112,14 @@ class CliTest {
         "timeline db --buckets 0 | 2 | INVALID",
         "timeline db --buckets many | 2 | buckets",
         "verify none | 4 | NOT_FOUND",
+        "rollback db --at seq:5 --confirm other | 2 | --confirm db",
+        "rollback db --at seq:5 --confirm db | 3 | BUSY",
+        "rollback none --at seq:5 --confirm none | 4 | NOT_FOUND",
+        "drill create d1 --volume db --check magic | 2 | INVALID",
+        "drill create d1 --volume db --check fsck --every 1y | 2 | --every",
+        "drill create d1 --volume none --check fsck | 4 | NOT_FOUND",
+        "drill run none | 4 | NOT_FOUND",
+        "drill delete none | 4 | NOT_FOUND",
         "compare none --from seq:1 --to latest | 4 | NOT_FOUND",
         "compare db --from seq:1 | 2 | --to",
         "compare db --from seq:1 --to latest --limit -1 | 2 | --limit",
@@ -175,6 +183,33 @@ class CliTest {
     assertEquals(100, answer.at("/to/seq").asInt());
     Ran words = run("compare", "db", "--from", "seq:5", "--to", "seq:6", "--content");
     assertTrue(words.out().contains("differ between seq 5 and seq 6, in 205 ranges"), words.out());
+  }
+
+  /** A drill from its creation to its end; run's exit code is the verdict. */
+  @Test
+  void shouldDrill() {
+    Ran created =
+        runAsIs(
+            "drill", "create", "d2", "--node", node, "--volume", "db", "--check", "command",
+            "--every", "15m", "--", "own.sh", "--fast");
+    assertEquals(0, created.exit(), created.toString());
+    Ran ran = run("drill", "run", "d2");
+    assertEquals(0, ran.exit(), ran.toString());
+    assertTrue(ran.out().contains("passed  seq 50  all is well"), ran.out());
+    assertTrue(run("drill", "list").out().contains("15 min"), run("drill", "list").out());
+    assertTrue(run("drill", "show", "d2", "--json").out().contains("--fast"));
+    assertTrue(run("volume", "show", "db").out().contains("by drill d2"));
+    assertTrue(run("timeline", "db").out().contains("last proven point seq 50"));
+    assertEquals(0, run("drill", "delete", "d2").exit());
+  }
+
+  /** What undoes a rollback is told before it is done. */
+  @Test
+  void shouldTellWhatUndoesARollback() {
+    Ran ran = run("rollback", "db", "--at", "seq:5", "--confirm", "db", "--force", "--detach");
+    assertEquals(0, ran.exit(), ran.toString());
+    assertTrue(ran.err().contains("tidemark rollback db --at seq:100 --confirm db"), ran.err());
+    assertTrue(ran.out().contains("job rollback-1"), ran.out());
   }
 
   private static Ran bisect(String from, String to, String check) {
@@ -315,6 +350,13 @@ class CliTest {
         "verify",
         "compare",
         "bisect",
+        "rollback",
+        "drill",
+        "drill create",
+        "drill list",
+        "drill show",
+        "drill run",
+        "drill delete",
         "status",
         "events"
       })

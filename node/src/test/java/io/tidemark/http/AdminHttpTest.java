@@ -259,6 +259,54 @@ class AdminHttpTest {
     }
   }
 
+  /** Drills are created, run, shown and deleted; what they prove shows on the volume. */
+  @Test
+  void shouldDrill() throws Exception {
+    String body =
+        "{\"name\":\"nightly\",\"volume\":\"db\",\"check\":\"command\",\"arguments\":[\"x\"],"
+            + "\"everySeconds\":60}";
+    HttpResponse<String> created = send("POST", "/api/v1/drills", body);
+    assertEquals(201, created.statusCode(), created.body());
+    assertEquals("latest", JSON.readTree(created.body()).path("at").asText());
+    assertTrue(get("/api/v1/volumes/db").path("proven").isNull());
+    assertEquals(202, send("POST", "/api/v1/drills/nightly/run", null).statusCode());
+    JsonNode drill = get("/api/v1/drills").path(0);
+    assertEquals("passed", drill.at("/results/0/verdict").asText(), drill.toString());
+    assertEquals(50, drill.at("/results/0/at/seq").asLong());
+    assertEquals(50, get("/api/v1/volumes/db").at("/proven/seq").asLong());
+    assertEquals("nightly", get("/api/v1/volumes/db/timeline").at("/proven/drill").asText());
+    assertEquals(204, send("DELETE", "/api/v1/drills/nightly", null).statusCode());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/drills/nightly", null));
+    assertProblem(404, "NOT_FOUND", send("POST", "/api/v1/drills/nightly/run", null));
+    for (String wrong :
+        new String[] {
+          body.replace("command", "magic"),
+          body.replace(":60", ":1"),
+          body.replace("nightly", "a b"),
+          body.replace("[\"x\"]", "[7]"),
+          body.replace("[\"x\"]", "[]"),
+          body.replace("\"check\"", "\"czech\""),
+        }) {
+      assertProblem(400, "INVALID", send("POST", "/api/v1/drills", wrong));
+    }
+  }
+
+  /** A rollback is a job whose answer names the point that undoes it. */
+  @Test
+  void shouldRollBack() throws Exception {
+    String path = "/api/v1/volumes/db/rollback";
+    assertProblem(409, "BUSY", send("POST", path, "{\"at\":\"seq:5\"}"));
+    HttpResponse<String> begun = send("POST", path, "{\"at\":\"seq:5\",\"force\":true}");
+    assertEquals(202, begun.statusCode(), begun.body());
+    JsonNode job = JSON.readTree(begun.body());
+    assertEquals("rollback", job.path("kind").asText());
+    assertEquals(5, job.at("/at/seq").asLong());
+    assertEquals(100, job.at("/safety/seq").asLong());
+    assertProblem(409, "DARK_INTERVAL", send("POST", path, "{\"at\":\"seq:15\",\"force\":true}"));
+    assertProblem(400, "INVALID", send("POST", path, "{\"force\":true}"));
+    assertProblem(404, "NOT_FOUND", send("POST", "/api/v1/volumes/no/rollback", "{\"at\":\"latest\"}"));
+  }
+
   /** What changed comes in pages that name the next one. */
   @Test
   void shouldComparePoints() throws Exception {

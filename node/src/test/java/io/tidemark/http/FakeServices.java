@@ -11,6 +11,7 @@ import io.tidemark.image.VolumePoints;
 import io.tidemark.job.JobSummary;
 import io.tidemark.job.Jobs;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
@@ -23,6 +24,7 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.rollback.Rollbacks;
 import io.tidemark.site.Site;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
@@ -86,7 +88,18 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
                           List.of(new ByteRange(offset, 512)),
                           512,
                           next < to.sizeBytes() ? OptionalLong.of(next) : OptionalLong.empty());
-                    }));
+                    }),
+        (volume, at, force) ->
+            locate(volume, at)
+                .thenCombine(
+                    start("rollback-1", "rollback", volume),
+                    (located, job) -> {
+                      if (!force) {
+                        throw new Refusal(ErrorCode.BUSY, "1 client is connected");
+                      }
+                      return new Rollbacks.Started(job, located.point(), point(HEAD));
+                    }),
+        new FakeDrills(this::volume));
   }
 
   private NodeStatus status() {
@@ -175,6 +188,12 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   @Override
   public CompletionStage<Void> deleteVolume(VolumeName name) {
     return volumes.remove(name) == null ? unknown(name) : CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
+    return CompletableFuture.failedFuture(
+        new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no tap is attached"));
   }
 
   @Override

@@ -132,6 +132,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private int collapses;
   private final List<Runnable> heldReplies = new ArrayList<>();
 
+  /** The newest hold; may be over. */
+  private ReplyHold hold;
+
   private final DirtyMap dirty;
   private final DirtyMap syncing;
   private final DirtyMap spillDirty;
@@ -213,14 +216,55 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   private void capture(ByteRange range, Payload payload, Runnable reply) {
     boolean answerNow;
+    Runnable toClient = reply;
+    ReplyHold overdue = null;
     lock.lock();
     try {
-      answerNow = admit(range, payload, reply);
+      ReplyHold holding = hold;
+      if (holding != null && (!holding.active() || holding.overdue())) {
+        overdue = holding;
+        hold = null;
+      } else if (holding != null) {
+        toClient = () -> holding.pass(reply); // its seq is above the mark (H1)
+      }
+      answerNow = admit(range, payload, toClient);
     } finally {
       lock.unlock();
     }
+    if (overdue != null) {
+      overdue.end().ifPresent(ReplyHold.Ended::giveReplies); // H2
+    }
     if (answerNow) {
-      reply.run();
+      toClient.run();
+    }
+  }
+
+  /**
+   * Withholds the replies to all writes that get a seq from now on, until the hold is ended.
+   *
+   * @param limitNanos a write that comes later ends it
+   * @throws Refusal {@code BUSY} while it is held, {@code NOT_ACKNOWLEDGED} while no node is
+   *     attached, {@code DARK_INTERVAL} while it is resynchronised
+   */
+  public ReplyHold hold(long limitNanos) {
+    lock.lock();
+    try {
+      if (hold != null && hold.active()) {
+        throw new Refusal(ErrorCode.BUSY, "volume " + name + " is held for another tag");
+      }
+      if (!attached || !baseKnown || closed) {
+        throw new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no node is attached to volume " + name);
+      }
+      if (mode != Mode.CONTINUOUS || !dirty.isEmpty()) {
+        throw new Refusal(
+            ErrorCode.DARK_INTERVAL,
+            "volume %s is being resynchronised; its newest writes are no recovery points"
+                .formatted(name));
+      }
+      hold = new ReplyHold(new WriteSeq(base + nextOrdinal - 1), new MicroTime(tick()), limitNanos);
+      return hold;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -537,11 +581,18 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   private boolean continues(ActivityLog.State known, SessionGrant grant) {
     VolumeId volume = grant.volume();
-    int others = grant.session() - known.session() - 1;
     return known.volume().equals(volume.value())
-        && others >= 0
-        && others <= known.openAttempts() - 1
+        && onlyOurs(known, grant)
         && (known.cleanSeq() < 0 || known.cleanSeq() == grant.head().value());
+  }
+
+  /** Whether every session since the one this tap knows was its own (C8). */
+  private static boolean onlyOurs(ActivityLog.State known, SessionGrant grant) {
+    int others = grant.session() - known.session() - 1;
+    if (grant.sinceSession() > 0) {
+      return others >= 0 && grant.sinceSession() <= known.session();
+    }
+    return others >= 0 && others <= known.openAttempts() - 1; // a node that does not tell
   }
 
   private void startOver(String reason) {

@@ -11,10 +11,15 @@ import io.tidemark.capture.VolumeCapture;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.nbd.NbdExport;
+import io.tidemark.order.OrderKind;
 import io.tidemark.position.MicroClock;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taplink.TapLinkClient;
+import io.tidemark.taporder.HoldOrders;
+import io.tidemark.taporder.OrderDesk;
+import io.tidemark.taporder.QuiesceHooks;
+import io.tidemark.taprollback.RollbackOrders;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,10 +47,14 @@ final class TapVolume {
   private final Path directory;
   private final Optional<ActivityLog> activity;
   private final CompletableFuture<Void> served = new CompletableFuture<>();
+  private final OrderDesk orders = new OrderDesk();
+  private final HoldOrders holds;
   private TapLinkClient link;
   private VolumeCapture capture;
   private Resync resync;
+  private ScheduledExecutorService watch;
   private volatile TapExport export;
+  private volatile RollbackOrders rollbacks;
 
   private TapVolume(
       VolumeSpec spec,
@@ -61,6 +70,13 @@ final class TapVolume {
     this.content = new StoreContent(store, locks);
     this.directory = directory;
     this.activity = activity;
+    this.holds = new HoldOrders(spec.name().value(), this::capture);
+    holds.register(orders);
+    orders.handle(QuiesceHooks.none());
+  }
+
+  private synchronized Optional<VolumeCapture> capture() {
+    return Optional.ofNullable(capture);
   }
 
   /** Opens what is on this machine; nothing is connected or served yet. */
@@ -107,6 +123,7 @@ final class TapVolume {
 
   /** Begins to serve or to connect. */
   void start(ScheduledExecutorService watch, String address) {
+    this.watch = watch;
     if (activity.isEmpty()) {
       serve(CaptureSink.none(), store.sizeBytes() / 512 * 512);
       return;
@@ -122,6 +139,7 @@ final class TapVolume {
             log,
             this::captureFor,
             settings.link(),
+            orders,
             watch);
     synchronized (this) {
       link = client;
@@ -169,7 +187,7 @@ final class TapVolume {
 
   private void serve(CaptureSink sink, long sizeBytes) {
     try {
-      export =
+      TapExport made =
           new TapExport(
               spec.name().value(),
               "Tidemark volume " + spec.name(),
@@ -178,6 +196,11 @@ final class TapVolume {
               store,
               sink,
               locks);
+      if (capture != null) {
+        rollbacks = new RollbackOrders(spec.name().value(), made, capture, directory, watch);
+        orders.handle(OrderKind.ROLLBACK, rollbacks);
+      }
+      export = made; // only now: nobody enters past the gate
       served.complete(null);
     } catch (Refusal e) {
       served.completeExceptionally(e);
@@ -194,7 +217,8 @@ final class TapVolume {
   }
 
   Optional<NbdExport> export() {
-    return Optional.ofNullable(export);
+    RollbackOrders gated = rollbacks;
+    return gated == null ? Optional.ofNullable(export) : gated.gate().export();
   }
 
   /** Whether a node takes its writes now. */
@@ -220,11 +244,15 @@ final class TapVolume {
     if (source != null) {
       clean = drained(source, drain);
     }
+    holds.close();
     if (client != null) {
       client.close();
     }
     if (comparing != null) {
       comparing.close();
+    }
+    if (rollbacks != null) {
+      rollbacks.close();
     }
     try {
       if (source != null) {
