@@ -14,7 +14,7 @@ cp "$(command -v busybox)" "$root/bin/busybox"
 for applet in sh mount umount insmod cat dd sha256sum sync poweroff mkdir mv sleep cut ls; do
   ln -s busybox "$root/bin/$applet"
 done
-for module in virtio_pci virtio_blk ext4; do
+for module in virtio_pci virtio_blk crc32c_generic ext4; do
   modprobe -d "$kernel" -S "$version" --show-depends "$module" | awk '$1 == "insmod" {print $2}'
 done | awk '!seen[$0]++' | while read -r file; do
   cp "$file" "$root/modules/"
@@ -30,8 +30,8 @@ label: dos
 start=2048, size=98304, type=6, bootable
 start=100352, type=83
 TABLE
-mkfs.fat -F 16 --offset=2048 "$disk" 49152 >"$work/mkfs.log"
-mke2fs -q -F -t ext4 -E offset=$((100352 * 512)) "$disk" 80M
+mkfs.fat -F 16 --offset=2048 "$disk" 49152 >"$work/mkfs.log" 2>&1
+mke2fs -q -F -t ext4 -E offset=$((100352 * 512)) "$disk" 78M
 cat >"$work/syslinux.cfg" <<'CONFIG'
 DEFAULT linux
 LABEL linux

@@ -50,6 +50,8 @@ public final class DrillRunner implements Drills, AutoCloseable {
   /** A run that is not over so long after its check's limit is given up. */
   private static final Duration GRACE = Duration.ofMinutes(2);
 
+  private static final Duration CLOSE_LIMIT = Duration.ofSeconds(30);
+
   private static final Logger LOG = LoggerFactory.getLogger(DrillRunner.class);
 
   /** What drills work with. */
@@ -336,12 +338,17 @@ public final class DrillRunner implements Drills, AutoCloseable {
 
   /** Ends the checks that run; their points stay unproven. Blocks. */
   @Override
-  public void close() throws InterruptedException {
+  public void close() {
     closing = true;
     watch.shutdownNow();
     threads.shutdownNow();
-    if (!threads.awaitTermination(GRACE.toSeconds() / 4, TimeUnit.SECONDS)) {
-      LOG.warn("a drill does not end; what it leaves is removed at the next start");
+    try {
+      if (!threads.awaitTermination(CLOSE_LIMIT.toSeconds(), TimeUnit.SECONDS)) {
+        LOG.warn("a drill does not end; what it leaves is removed at the next start");
+      }
+    } catch (InterruptedException e) {
+      LOG.warn("not waited for the end of drills; what they leave is removed at the next start");
+      Thread.currentThread().interrupt();
     }
   }
 }

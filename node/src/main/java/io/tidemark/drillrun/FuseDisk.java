@@ -53,7 +53,7 @@ final class FuseDisk implements AutoCloseable {
   }
 
   @Override
-  public void close() throws IOException, InterruptedException {
+  public void close() throws IOException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(END_SECONDS_MAX);
     try {
       Tool.run(
@@ -61,6 +61,9 @@ final class FuseDisk implements AutoCloseable {
       process.waitFor(END_SECONDS_MAX, TimeUnit.SECONDS);
     } catch (CheckError | TimeoutException e) {
       LOG.warn("{} is not unmounted", file, e);
+    } catch (InterruptedException e) {
+      LOG.warn("not waited until {} is unmounted", file);
+      Thread.currentThread().interrupt();
     } finally {
       Tool.end(process);
     }

@@ -141,7 +141,7 @@ final class PostgresCheck implements Check {
     }
 
     @Override
-    public void close() throws IOException, InterruptedException {
+    public void close() throws IOException {
       while (!commands.isEmpty()) {
         List<String> command = commands.pop();
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(UNDO_SECONDS_MAX);
@@ -150,6 +150,10 @@ final class PostgresCheck implements Check {
           LOG.debug("{}: {} {}", command, ended.exitCode(), ended.output());
         } catch (TimeoutException e) {
           LOG.warn("{} does not end", command, e);
+        } catch (InterruptedException e) {
+          LOG.warn("not waited for {}", command);
+          Thread.currentThread().interrupt();
+          return; // the drill's directory is cleared of what still uses it
         }
       }
     }

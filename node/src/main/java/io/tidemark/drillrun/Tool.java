@@ -74,12 +74,13 @@ final class Tool {
   }
 
   /** Kills a process and what it has started. */
-  static void end(Process process) throws InterruptedException {
+  static void end(Process process) {
     if (process.isAlive()) {
       List<ProcessHandle> family = process.descendants().toList();
       process.destroyForcibly();
       family.forEach(ProcessHandle::destroyForcibly);
-      process.waitFor(KILL_SECONDS_MAX, TimeUnit.SECONDS);
+      // Ended processes are told of later too; what waits here is only tidiness.
+      process.onExit().completeOnTimeout(process, KILL_SECONDS_MAX, TimeUnit.SECONDS).join();
     }
   }
 

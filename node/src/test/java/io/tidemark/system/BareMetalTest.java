@@ -150,6 +150,8 @@ class BareMetalTest {
                       "-monitor",
                       "none",
                       "-no-reboot",
+                      "-nic",
+                      "none",
                       "-drive",
                       "if=none,id=d0,format=raw,cache=none,discard=unmap,file=" + uri,
                       "-device",

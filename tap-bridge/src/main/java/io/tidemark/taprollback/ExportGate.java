@@ -32,15 +32,23 @@ public final class ExportGate {
     return door.clients.get();
   }
 
-  /** Lets nobody in any more; those inside stay. */
-  synchronized void shut() {
+  /**
+   * Lets nobody in any more. Where clients are inside it changes nothing, not even for an instant,
+   * unless forced: then all their requests fail, for good.
+   *
+   * @return how many clients were inside; it is shut if none was, or if forced
+   */
+  synchronized int shut(boolean force) {
+    int inside = door.clients.get();
+    if (inside > 0 && !force) {
+      return inside;
+    }
     shut = true;
-  }
-
-  /** Fails the requests of those inside, for good. */
-  synchronized void turnOut() {
-    door.over = true;
-    door = new Door();
+    if (inside > 0) {
+      door.over = true;
+      door = new Door();
+    }
+    return inside;
   }
 
   /** Lets clients in again. */

@@ -139,17 +139,12 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
           ErrorCode.BUSY, "another rollback of '" + volume + "' is under way; wait for its end");
     }
     boolean again = run.isPresent();
-    gate.shut();
-    int clients = gate.clients();
+    int clients = gate.shut(begin.force());
     if (clients > 0 && !begin.force()) {
-      open();
       throw new Refusal(
           ErrorCode.BUSY,
           "%d %s connected to '%s': disconnect first, or force it, which fails all their requests"
               .formatted(clients, clients == 1 ? "client is" : "clients are", volume));
-    }
-    if (clients > 0) {
-      gate.turnOut();
     }
     run = OptionalLong.of(begin.run());
     try {

@@ -119,21 +119,22 @@ class RollbackOrderTest {
     ExportGate gate = new ExportGate(export, false);
     NbdExport before = gate.export().orElseThrow();
     before.clientEntered();
-    assertEquals(1, gate.clients());
-    gate.shut();
-    assertTrue(gate.export().isEmpty());
-    assertThrows(CompletionException.class, () -> flush(before), "just coming in");
-    gate.open();
+    assertEquals(1, gate.shut(false), "a refused rollback disturbs nobody");
     flush(before);
-    gate.shut();
-    gate.turnOut();
+    flush(gate.export().orElseThrow());
+    assertEquals(1, gate.shut(true));
+    assertTrue(gate.export().isEmpty());
     gate.open();
     assertThrows(CompletionException.class, () -> flush(before));
     assertEquals(0, gate.clients());
     before.clientLeft();
     assertEquals(0, gate.clients());
-    flush(gate.export().orElseThrow());
-    assertEquals(2, handled.size());
+    NbdExport comingIn = gate.export().orElseThrow();
+    flush(comingIn);
+    assertEquals(3, handled.size());
+    assertEquals(0, gate.shut(false));
+    assertThrows(CompletionException.class, () -> flush(comingIn), "entered just then");
+    assertEquals(3, handled.size());
     assertTrue(new ExportGate(export, true).export().isEmpty());
   }
 
