@@ -9,4 +9,4 @@ apt-get download "$package"
 dpkg -x "$package"*.deb .
 rm "$package"*.deb
 depmod -b "$PWD" "$(ls lib/modules)"
-echo "kernel $(ls lib/modules) in $PWD: run the test with -Dtidemark.test.kernel=$PWD"
+echo "kernel $(ls lib/modules) in $PWD: ready for BareMetalTest"

@@ -139,9 +139,7 @@ public final class DrillBook
 
   private ReplyEffect<DrillEvent, DrillState> onDelete(DrillState state, DeleteDrill command) {
     return state.drills().containsKey(command.name())
-        ? Effect()
-            .persist(new DrillDeleted(command.name()))
-            .thenReply(command.replyTo(), Book::new)
+        ? Effect().persist(new DrillDeleted(command.name())).thenReply(command.replyTo(), Book::new)
         : refuseUnknown(command.replyTo(), command.name());
   }
 
@@ -186,7 +184,9 @@ public final class DrillBook
     }
     if (drill.running().isEmpty() || !drill.running().get().run().equals(run)) {
       return refuse(
-          command.replyTo(), ErrorCode.NOT_FOUND, "the run of '" + command.name() + "' is given up");
+          command.replyTo(),
+          ErrorCode.NOT_FOUND,
+          "the run of '" + command.name() + "' is given up");
     }
     return Effect()
         .persist(new DrillRunEnded(command.name(), command.result()))

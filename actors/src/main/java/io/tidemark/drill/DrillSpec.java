@@ -47,10 +47,7 @@ public record DrillSpec(
     At.parse(at);
     if (!CHECKS.contains(check)) {
       throw invalid(
-          "there is no check '"
-              + Refusal.printable(check)
-              + "': use "
-              + String.join(", ", CHECKS));
+          "there is no check '" + Refusal.printable(check) + "': use " + String.join(", ", CHECKS));
     }
     if (arguments.size() > ARGUMENTS_MAX
         || arguments.stream().anyMatch(argument -> argument.length() > ARGUMENT_CHARS_MAX)) {

@@ -76,8 +76,7 @@ public record DrillState(Map<String, Drill> drills, Map<String, Proven> proven)
     Map<String, Drill> changed = new TreeMap<>(drills);
     Map<String, Proven> good = new TreeMap<>(proven);
     if (event instanceof DrillCreated e) {
-      changed.put(
-          e.spec().name(), new Drill(e.spec(), e.micros(), Optional.empty(), List.of()));
+      changed.put(e.spec().name(), new Drill(e.spec(), e.micros(), Optional.empty(), List.of()));
     } else if (event instanceof DrillDeleted e) {
       changed.remove(e.name());
     } else if (event instanceof DrillRunBegan e) {

@@ -102,8 +102,7 @@ class DrillBookTest {
   void shouldRunOneAtATimeWhenDue() {
     book(ref -> new CreateDrill(spec("d", 10), 0, ref));
     book(ref -> new CreateDrill(spec("d", 10), 5, ref));
-    assertEquals(
-        ErrorCode.ALREADY_EXISTS, refused(ref -> new CreateDrill(spec("d", 11), 0, ref)));
+    assertEquals(ErrorCode.ALREADY_EXISTS, refused(ref -> new CreateDrill(spec("d", 11), 0, ref)));
     assertEquals(ErrorCode.BUSY, refused(begin("r1", false, 9 * SECOND)));
     DrillState running = book(begin("r1", false, 10 * SECOND));
     assertTrue(running.drills().get("d").busy(11 * SECOND));
@@ -111,7 +110,8 @@ class DrillBookTest {
     assertEquals(ErrorCode.BUSY, refused(begin("r2", true, 11 * SECOND)));
     DrillState ended = book(end(result("r1", 9, ID, Verdict.PASSED)));
     assertFalse(ended.drills().get("d").busy(11 * SECOND));
-    assertEquals(1, book(end(result("r1", 9, ID, Verdict.PASSED))).drills().get("d").results().size());
+    assertEquals(
+        1, book(end(result("r1", 9, ID, Verdict.PASSED))).drills().get("d").results().size());
     assertFalse(ended.drills().get("d").due(19 * SECOND));
     assertTrue(ended.drills().get("d").due(20 * SECOND));
     book(begin("r2", true, 12 * SECOND));

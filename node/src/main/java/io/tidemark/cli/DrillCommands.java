@@ -22,7 +22,8 @@ import picocli.CommandLine.Spec;
     name = "drill",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    description = "Prove on a schedule that points can be recovered: open one, check it, record it.",
+    description =
+        "Prove on a schedule that points can be recovered: open one, check it, record it.",
     footer = {
       "",
       "Checks: fsck (ext2/3/4, XFS, NTFS, FAT), postgresql [DIRECTORY [QUERY [DATABASE]]],",

@@ -12,7 +12,8 @@ import picocli.CommandLine.Parameters;
     name = "jobs",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "[COMMAND]",
-    description = "List, show and cancel the node's long work: exports, verifications and rollbacks.",
+    description =
+        "List, show and cancel the node's long work: exports, verifications and rollbacks.",
     footer = {"", "Example:", "  tidemark jobs cancel $(tidemark jobs --json | jq -r '.[0].id')"})
 final class JobCommands implements Runnable {
   @Mixin private Asking asking;

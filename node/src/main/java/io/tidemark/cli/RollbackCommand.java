@@ -35,7 +35,7 @@ final class RollbackCommand implements Callable<Integer> {
       names = "--at",
       required = true,
       paramLabel = "AT",
-      description = "latest, seq:N or time:ISO-8601")
+      description = "latest, seq:N, time:ISO-8601 or tag:NAME")
   private String at;
 
   @Option(
@@ -71,11 +71,7 @@ final class RollbackCommand implements Callable<Integer> {
         .println(
             "taking %s back to seq %s; to undo it: tidemark rollback %s --at seq:%s --confirm %s"
                 .formatted(
-                    name,
-                    job.at("/at/seq").asText(),
-                    name,
-                    job.at("/safety/seq").asText(),
-                    name));
+                    name, job.at("/at/seq").asText(), name, job.at("/safety/seq").asText(), name));
     asking.err().flush();
     return new JobProgress(asking, client).show(job, detach);
   }

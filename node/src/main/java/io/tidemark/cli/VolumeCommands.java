@@ -198,8 +198,11 @@ final class VolumeCommands implements Runnable {
         out,
         "last proven point",
         proven.isObject()
-            ? position(proven) + " by drill " + proven.path("drill").asText()
-                + ", checked " + proven.path("checked").asText()
+            ? position(proven)
+                + " by drill "
+                + proven.path("drill").asText()
+                + ", checked "
+                + proven.path("checked").asText()
             : "none: 'tidemark drill create' proves points on a schedule");
     for (JsonNode dark : volume.path("dark")) {
       line(out, "dark", DarkText.of(dark));

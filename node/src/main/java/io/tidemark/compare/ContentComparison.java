@@ -27,21 +27,31 @@ public final class ContentComparison {
 
   private final PointReader before;
   private final PointReader now;
+  private final int rangesMax;
   private final Deque<Piece> ahead = new ArrayDeque<>();
   private final List<ByteRange> different = new ArrayList<>();
 
-  public ContentComparison(PointReader before, PointReader now) {
+  /** Where the first difference begins that is not told any more; -1 while all are. */
+  private long full = -1;
+
+  /**
+   * @param rangesMax differences that are told
+   */
+  public ContentComparison(PointReader before, PointReader now, int rangesMax) {
     this.before = before;
     this.now = now;
+    this.rangesMax = rangesMax;
   }
 
-  /** The differences in what was written, up to as much as one page may read. */
+  /** The differences in what was written, up to as much as one page may read and tell. */
   public Changes of(Changes written) {
     long left = PAGE_BYTES_MAX;
     long end = written.end();
     for (ByteRange range : written.ranges()) {
       long take = Math.min(left, range.length());
-      for (long at = range.offset(); at < range.offset() + take; at += PIECE_BYTES_MAX) {
+      for (long at = range.offset();
+          full < 0 && at < range.offset() + take;
+          at += PIECE_BYTES_MAX) {
         read(new ByteRange(at, Math.min(PIECE_BYTES_MAX, range.offset() + take - at)));
       }
       left -= take;
@@ -50,10 +60,10 @@ public final class ContentComparison {
         break;
       }
     }
-    while (!ahead.isEmpty()) {
+    while (full < 0 && !ahead.isEmpty()) {
       compare(ahead.remove());
     }
-    return new Changes(different, end);
+    return new Changes(different, full < 0 ? end : full);
   }
 
   private void read(ByteRange range) {
@@ -72,7 +82,7 @@ public final class ContentComparison {
     ByteBuffer is = piece.now.join().slice();
     int length = (int) piece.range.length();
     int at = 0;
-    while (at < length) {
+    while (at < length && full < 0) {
       int same = was.slice(at, length - at).mismatch(is.slice(at, length - at));
       if (same < 0) {
         return;
@@ -92,6 +102,8 @@ public final class ContentComparison {
     if (last >= 0 && different.get(last).end() == from) {
       ByteRange joined = different.get(last);
       different.set(last, new ByteRange(joined.offset(), to - joined.offset()));
+    } else if (different.size() == rangesMax) {
+      full = from;
     } else {
       different.add(new ByteRange(from, to - from));
     }

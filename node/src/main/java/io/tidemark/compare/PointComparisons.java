@@ -73,7 +73,7 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
                     .thenCompose(
                         changes ->
                             request.content()
-                                ? content(older, now, changes)
+                                ? content(older, now, changes, request.rangesMax())
                                 : CompletableFuture.completedStage(changes)))
         .thenApply(
             changes ->
@@ -90,7 +90,8 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
                         : OptionalLong.empty()));
   }
 
-  private CompletionStage<Changes> content(Located older, PointReader now, Changes written) {
+  private CompletionStage<Changes> content(
+      Located older, PointReader now, Changes written, int rangesMax) {
     if (written.ranges().isEmpty()) {
       return CompletableFuture.completedStage(written);
     }
@@ -101,7 +102,7 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
     }
     return points
         .open(older)
-        .thenApplyAsync(before -> new ContentComparison(before, now).of(written), threads)
+        .thenApplyAsync(before -> new ContentComparison(before, now, rangesMax).of(written), threads)
         .whenComplete((done, failure) -> slots.release());
   }
 

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.concurrent.TimeoutException;
 
 /**
- * A program of the operator's (N3): 0 is good, 125 is no answer, all else is bad. It finds the image
- * in its environment.
+ * A program of the operator's (N3): 0 is good, 125 is no answer, all else is bad. It finds the
+ * image in its environment.
  */
 final class CommandCheck implements Check {
   private static final int EXIT_NO_ANSWER = 125;

@@ -89,8 +89,7 @@ public final class DrillRunner implements Drills, AutoCloseable {
    * @param node this node's name, the same after every restart on the same data directory
    * @param programs the directory of the operator's checks (N3); created if missing
    */
-  public static DrillRunner start(
-      ActorSystem<?> system, String node, Path programs, Parts parts)
+  public static DrillRunner start(ActorSystem<?> system, String node, Path programs, Parts parts)
       throws IOException, InterruptedException {
     DrillRunner runner =
         new DrillRunner(
@@ -245,11 +244,7 @@ public final class DrillRunner implements Drills, AutoCloseable {
       located = Optional.of(point);
       Check.Finding finding = checked(spec, run, point);
       return result(
-          run,
-          located,
-          started,
-          finding.good() ? Verdict.PASSED : Verdict.FAILED,
-          finding.words());
+          run, located, started, finding.good() ? Verdict.PASSED : Verdict.FAILED, finding.words());
     } catch (TimeoutException e) {
       String words = "not over within " + spec.limitSeconds() + " s: " + e.getMessage();
       return result(run, located, started, Verdict.FAILED, words);
@@ -317,7 +312,8 @@ public final class DrillRunner implements Drills, AutoCloseable {
         .whenComplete(
             (closed, failure) -> {
               if (failure != null) {
-                LOG.warn("image {} of a drill is not closed; the next start does it", name, failure);
+                LOG.warn(
+                    "image {} of a drill is not closed; the next start does it", name, failure);
               }
             });
   }

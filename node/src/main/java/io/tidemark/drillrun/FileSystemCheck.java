@@ -67,8 +67,7 @@ final class FileSystemCheck implements Check {
       throws CheckError, IOException, InterruptedException, TimeoutException {
     String e2fsck = Tool.find("e2fsck", "e2fsprogs");
     Tool.Ended replayed =
-        Tool.run(
-            List.of(e2fsck, "-y", "-E", "journal_only", file), Map.of(), disk.deadlineNanos());
+        Tool.run(List.of(e2fsck, "-y", "-E", "journal_only", file), Map.of(), disk.deadlineNanos());
     if (replayed.exitCode() >= 4) {
       return new Finding(false, "ext: the journal cannot be replayed: " + replayed.output());
     }

@@ -87,8 +87,7 @@ final class Scratch {
   private static void kill(Path directory, boolean fuse) {
     ProcessHandle.allProcesses()
         .filter(process -> process.info().commandLine().orElse("").contains(directory + "/"))
-        .filter(
-            process -> fuse || !process.info().command().orElse("").endsWith("nbdfuse"))
+        .filter(process -> fuse || !process.info().command().orElse("").endsWith("nbdfuse"))
         .forEach(ProcessHandle::destroyForcibly);
   }
 

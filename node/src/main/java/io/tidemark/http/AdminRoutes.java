@@ -54,13 +54,17 @@ public final class AdminRoutes extends Exchange {
     Route volumes =
         new VolumeRoutes(
                 services.site(),
+                services.groups(),
                 services.points(),
                 services.images(),
                 services.verifications(),
                 services.recovery().drills(),
                 services.clock())
             .route();
-    Route images = new ImageRoutes(services.images()).route();
+    Route images =
+        new ImageRoutes(services.images(), new GroupImages(services.groups(), services.images()))
+            .route();
+    Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     Route compare = new CompareRoutes(services.recovery().comparisons()).route();
     Route drills = new DrillRoutes(services.recovery().drills()).route();
@@ -79,6 +83,7 @@ public final class AdminRoutes extends Exchange {
                             compare,
                             rollback,
                             drills,
+                            groups,
                             images,
                             jobs)));
   }
@@ -147,7 +152,9 @@ public final class AdminRoutes extends Exchange {
                 .volumes()
                 .thenCombine(
                     services.images().list(),
-                    (volumes, images) -> metrics.text(volumes, images, services.clock().micros()))
+                    (volumes, images) ->
+                        metrics.text(
+                            volumes, images, services.groups().holds(), services.clock().micros()))
                 .thenApply(
                     text ->
                         HttpResponse.create().withEntity(HttpEntities.create(METRICS_TEXT, text))));

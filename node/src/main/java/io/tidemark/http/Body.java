@@ -107,6 +107,34 @@ final class Body {
     return value.longValue();
   }
 
+  /** Empty when it is not there. */
+  Optional<Long> optionalWholeNumber(String field) {
+    JsonNode value = json.path(field);
+    return value.isMissingNode() || value.isNull()
+        ? Optional.empty()
+        : Optional.of(wholeNumber(field));
+  }
+
+  /** Strings in order; none when the field is not there. */
+  List<String> texts(String field, int most) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return List.of();
+    }
+    if (!value.isArray() || value.size() > most) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must be a list of at most " + most + " strings");
+    }
+    List<String> texts = new ArrayList<>();
+    for (JsonNode each : value) {
+      if (!each.isTextual()) {
+        throw new Refusal(ErrorCode.INVALID, "'" + field + "' must hold strings");
+      }
+      texts.add(each.textValue());
+    }
+    return texts;
+  }
+
   boolean flag(String field) {
     JsonNode value = json.path(field);
     if (value.isMissingNode() || value.isNull()) {

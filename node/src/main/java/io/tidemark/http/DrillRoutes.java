@@ -10,10 +10,12 @@ import io.tidemark.drill.DrillResult;
 import io.tidemark.drill.DrillSpec;
 import io.tidemark.drill.DrillState;
 import io.tidemark.drillrun.Drills;
+import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** {@code /drills}: create, list, show, run, delete. */
 final class DrillRoutes extends Exchange {
@@ -63,8 +65,7 @@ final class DrillRoutes extends Exchange {
 
   private Route create() {
     return body(
-        List.of(
-            "name", "volume", "at", "check", "arguments", "everySeconds", "limitSeconds"),
+        List.of("name", "volume", "at", "check", "arguments", "everySeconds", "limitSeconds"),
         body -> {
           DrillSpec spec =
               new DrillSpec(
@@ -102,6 +103,28 @@ final class DrillRoutes extends Exchange {
     for (int i = drill.results().size() - 1; i >= 0; i--) {
       results.add(result(drill.results().get(i)));
     }
+    return json;
+  }
+
+  /** What drills have found at this very point, newest first in each drill. */
+  static ArrayNode resultsOn(Located located, DrillState drilled) {
+    ArrayNode json = Json.array();
+    drilled.drills().keySet().stream()
+        .sorted()
+        .map(drilled.drills()::get)
+        .forEach(
+            drill -> {
+              for (int i = drill.results().size() - 1; i >= 0; i--) {
+                DrillResult result = drill.results().get(i);
+                if (result.volume().equals(Optional.of(located.volume()))
+                    && result
+                        .point()
+                        .filter(point -> point.seq().equals(located.point().seq()))
+                        .isPresent()) {
+                  json.add(result(result).put("drill", drill.spec().name()));
+                }
+              }
+            });
     return json;
   }
 

@@ -5,5 +5,4 @@ import io.tidemark.drillrun.Drills;
 import io.tidemark.rollback.Rollbacks;
 
 /** What serves recovery beside images and exports. */
-public record RecoveryServices(
-    Comparisons comparisons, Rollbacks rollbacks, Drills drills) {}
+public record RecoveryServices(Comparisons comparisons, Rollbacks rollbacks, Drills drills) {}

@@ -7,8 +7,10 @@ import akka.http.javadsl.server.Route;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tidemark.catalog.TagCatalog;
 import io.tidemark.drill.DrillState;
 import io.tidemark.drillrun.Drills;
+import io.tidemark.group.Groups;
 import io.tidemark.image.ImageSummary;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
@@ -21,6 +23,7 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.Site;
 import io.tidemark.site.VolumeSummary;
+import io.tidemark.tag.TagSummary;
 import io.tidemark.verify.Verifications;
 import java.time.DateTimeException;
 import java.util.List;
@@ -36,10 +39,14 @@ final class VolumeRoutes extends Exchange {
   private static final Logger LOG = LoggerFactory.getLogger(VolumeRoutes.class);
   static final long VOLUME_BYTES_MAX = 64L << 40;
 
+  /** Tags that a timeline shows, the newest. */
+  private static final int TIMELINE_TAGS_MAX = 200;
+
   /** Open images that a refusal names; of more it tells the number. */
   private static final int IMAGES_NAMED_MAX = 10;
 
   private final Site site;
+  private final Groups groups;
   private final VolumePoints points;
   private final Images images;
   private final Verifications verifications;
@@ -48,12 +55,14 @@ final class VolumeRoutes extends Exchange {
 
   VolumeRoutes(
       Site site,
+      Groups groups,
       VolumePoints points,
       Images images,
       Verifications verifications,
       Drills drills,
       MicroClock clock) {
     this.site = site;
+    this.groups = groups;
     this.points = points;
     this.images = images;
     this.verifications = verifications;
@@ -127,8 +136,7 @@ final class VolumeRoutes extends Exchange {
   }
 
   private Route show(VolumeName name) {
-    return answer(
-        () -> site.volume(name).thenCombine(drillState(), this::view));
+    return answer(() -> site.volume(name).thenCombine(drillState(), this::view));
   }
 
   private ObjectNode view(VolumeSummary volume, DrillState drilled) {
@@ -209,9 +217,11 @@ final class VolumeRoutes extends Exchange {
               () ->
                   points
                       .locate(name, at)
-                      .thenApply(
-                          located -> {
+                      .thenCombine(
+                          drillState(),
+                          (located, drilled) -> {
                             ObjectNode json = Views.point(located.point());
+                            json.set("drills", DrillRoutes.resultsOn(located, drilled));
                             json.put("volume", name.value());
                             json.put("sizeBytes", located.sizeBytes());
                             json.set("at", Views.point(located.point()));
@@ -240,7 +250,37 @@ final class VolumeRoutes extends Exchange {
                     .thenCombine(
                         drillState(),
                         (timeline, drilled) ->
-                            timeline.set("proven", proven(drilled, name, history.volume()))));
+                            timeline.<ObjectNode>set(
+                                "proven", proven(drilled, name, history.volume()))))
+        .thenCompose(json -> withTags(name, json));
+  }
+
+  /** Tags are the points that people look for first. */
+  private CompletionStage<ObjectNode> withTags(VolumeName name, ObjectNode json) {
+    long from = MicroTime.parse(json.path("from").asText()).micros();
+    long to = MicroTime.parse(json.path("to").asText()).micros();
+    return groups
+        .tagsOf(name, new TagCatalog.Query(from, to, "", TIMELINE_TAGS_MAX))
+        .thenApply(
+            found -> {
+              ArrayNode tags = json.putArray("tags");
+              for (TagSummary tag : found.tags()) {
+                tag.markOf(name)
+                    .ifPresent(
+                        mark ->
+                            tags.addObject()
+                                .put("group", tag.spec().group())
+                                .put("name", tag.spec().name())
+                                .put("seq", mark.seq())
+                                .put("time", new MicroTime(mark.timeMicros()).toString())
+                                .put(
+                                    "consistency",
+                                    tag.spec().application() ? "application" : "crash")
+                                .put("locked", tag.locked()));
+              }
+              json.put("moreTags", found.more());
+              return json;
+            });
   }
 
   private static int buckets(String text) {

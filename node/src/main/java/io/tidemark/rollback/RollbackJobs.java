@@ -19,7 +19,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
@@ -52,8 +51,7 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
   /**
    * @param records a directory of its own under the node's data; created if missing
    */
-  public RollbackJobs(Path records, JobRegistry jobs, RollbackRun.Parts parts)
-      throws IOException {
+  public RollbackJobs(Path records, JobRegistry jobs, RollbackRun.Parts parts) throws IOException {
     this.records = Files.createDirectories(records);
     this.jobs = jobs;
     this.parts = parts;
@@ -64,7 +62,13 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
     try (DirectoryStream<Path> found =
         Files.newDirectoryStream(records, "*" + RollbackRecord.SUFFIX)) {
       for (Path file : found) {
-        RollbackRecord record = RollbackRecord.read(file);
+        RollbackRecord record;
+        try {
+          record = RollbackRecord.read(file);
+        } catch (Refusal e) {
+          LOG.error("nothing is known of a rollback that the node's end cut short", e);
+          continue;
+        }
         LOG.warn("goes on with the rollback of {} to seq:{}", record.volume(), record.at());
         running.add(record.volume());
         start(record, false);
@@ -156,9 +160,8 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
   }
 
   private void ended(RollbackRecord record, Throwable failure) {
-    Throwable cause = failure == null ? null : failure.getCause();
-    if (closing && (failure instanceof CancellationException || cause instanceof CancellationException)) {
-      return; // the record stays, for the next start
+    if (closing && failure != null) {
+      return; // cut short by the node's end: the record stays, for the next start (B4)
     }
     try {
       Files.deleteIfExists(record.file(records));

@@ -59,8 +59,7 @@ public final class RollbackRun {
   /**
    * @param nodeStops whether it is cut short by the end of the node, which goes on later (B4)
    */
-  RollbackRun(
-      Parts parts, RollbackRecord record, JobControl control, BooleanSupplier nodeStops) {
+  RollbackRun(Parts parts, RollbackRecord record, JobControl control, BooleanSupplier nodeStops) {
     this.parts = parts;
     this.record = record;
     this.control = control;
@@ -88,11 +87,20 @@ public final class RollbackRun {
         return;
       } catch (Refusal e) {
         first = false;
+        if (nodeStops.getAsBoolean()) {
+          throw e;
+        }
         if (!mayPass(e) || attempt == ATTEMPTS_MAX || control.cancelled()) {
           throw ended(e);
         }
         LOG.warn("the rollback of {} is interrupted: {}", record.volume(), e.getMessage());
       } catch (CancellationException e) {
+        if (!nodeStops.getAsBoolean()) {
+          letClientsIn();
+          control.note("state", state());
+        }
+        throw e;
+      } catch (RuntimeException e) {
         if (!nodeStops.getAsBoolean()) {
           letClientsIn();
           control.note("state", state());
@@ -225,7 +233,7 @@ public final class RollbackRun {
     long before = writtenBytes;
     for (long at = 0; at < head.sizeBytes(); ) {
       Changes changes = changes(head, at);
-      Changes different = new ContentComparison(target, head).of(changes);
+      Changes different = new ContentComparison(target, head, Comparisons.RANGES_MAX).of(changes);
       for (ByteRange range : different.ranges()) {
         copy(target, range, tap);
       }
@@ -268,8 +276,7 @@ public final class RollbackRun {
   }
 
   /** Waits until the journal's head, as readers see it, is at least that seq. */
-  static void awaitHead(
-      Parts parts, io.tidemark.position.VolumeName volume, long seq) {
+  static void awaitHead(Parts parts, io.tidemark.position.VolumeName volume, long seq) {
     long deadline = System.nanoTime() + HEAD_LIMIT.toNanos();
     while (join(parts.site().history(volume)).headSeq() < seq) {
       if (System.nanoTime() > deadline) {
@@ -288,8 +295,7 @@ public final class RollbackRun {
 
   private static void pause() {
     CompletableFuture.runAsync(
-            () -> {},
-            CompletableFuture.delayedExecutor(POLL.toMillis(), TimeUnit.MILLISECONDS))
+            () -> {}, CompletableFuture.delayedExecutor(POLL.toMillis(), TimeUnit.MILLISECONDS))
         .join();
   }
 

@@ -17,8 +17,8 @@
  * <p>Invariants:
  *
  * <ol>
- *   <li>B1 History stays linear: a rollback adds writes and takes nothing away, so that rolling back
- *       to its safety point undoes it.
+ *   <li>B1 History stays linear: a rollback adds writes and takes nothing away, so that rolling
+ *       back to its safety point undoes it.
  *   <li>B2 It is done only when the journal's head and the target were compared and are equal, byte
  *       for byte.
  *   <li>B3 What ends it early leaves a volume whose every write is journaled, holding a mixture of

@@ -48,8 +48,7 @@ final class FakeDrills implements Drills {
         .apply(spec.volume())
         .thenApply(
             there -> {
-              drills.put(
-                  spec.name(), new DrillState.Drill(spec, 0, Optional.empty(), List.of()));
+              drills.put(spec.name(), new DrillState.Drill(spec, 0, Optional.empty(), List.of()));
               return drills.get(spec.name());
             });
   }
@@ -83,9 +82,7 @@ final class FakeDrills implements Drills {
                       FakeServices.NOW,
                       DrillResult.Verdict.PASSED,
                       "all is well");
-              proven.put(
-                  "db",
-                  new DrillState.Proven(volume.id(), POINT, name, FakeServices.NOW));
+              proven.put("db", new DrillState.Proven(volume.id(), POINT, name, FakeServices.NOW));
               drills.put(
                   name, new DrillState.Drill(drill.spec(), 0, Optional.empty(), List.of(result)));
               return drills.get(name);

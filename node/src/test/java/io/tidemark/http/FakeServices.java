@@ -58,6 +58,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<VolumeName, VolumeSummary> volumes = new ConcurrentSkipListMap<>();
   private final Map<String, ImageSummary> images = new ConcurrentSkipListMap<>();
   private final Map<String, JobSummary> jobs = new TreeMap<>();
+  private final FakeGroups groups = new FakeGroups();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -68,7 +69,8 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
-    return new AdminServices(this, this, this, jobs(), this, this, recovery(), status(), () -> NOW);
+    return new AdminServices(
+        this, groups, this, this, jobs(), this, this, recovery(), status(), () -> NOW);
   }
 
   /** One sector in ten changed, whatever the points; a page a sector. */

@@ -29,16 +29,23 @@ class BareMetalTest {
   @Test
   @Timeout(value = 8, unit = TimeUnit.MINUTES)
   void shouldBootARecoveredMachine(@TempDir Path directory) throws Exception {
-    String kernel = System.getProperty("tidemark.test.kernel", "");
+    Path kernel = Path.of(System.getProperty("tidemark.test.kernel", "target/test-kernel"));
     assumeTrue(
-        !kernel.isEmpty(),
-        "needs a kernel: " + SCRIPTS + "/fetch-kernel.sh DIR, then -Dtidemark.test.kernel=DIR");
+        Files.isDirectory(kernel.resolve("boot")),
+        "needs a kernel: " + SCRIPTS + "/fetch-kernel.sh " + kernel.toAbsolutePath());
     Shell.requires(
-        "qemu-system-x86_64", "busybox", "cpio", "mcopy", "mkfs.fat", "mke2fs", "sfdisk", "syslinux");
+        "qemu-system-x86_64",
+        "busybox",
+        "cpio",
+        "mcopy",
+        "mkfs.fat",
+        "mke2fs",
+        "sfdisk",
+        "syslinux");
     Path disk = directory.resolve("disk.img");
     Shell.run(
             SCRIPTS.resolve("make-disk.sh").toString(),
-            kernel,
+            kernel.toAbsolutePath().toString(),
             SCRIPTS.resolve("init.sh").toString(),
             disk.toString())
         .orFail();
@@ -101,8 +108,8 @@ class BareMetalTest {
     site.client.closeImage(image.path("name").asText());
   }
 
-  private static void takeTheDiskBack(
-      Path directory, TestSite site, TestSite.TestTap tap, long seq) throws Exception {
+  private static void takeTheDiskBack(Path directory, TestSite site, TestSite.TestTap tap, long seq)
+      throws Exception {
     SiteClient.Answer[] begun = new SiteClient.Answer[1];
     Await.until(
         "the rollback begins",

@@ -107,8 +107,7 @@ final class DrillScenario {
         () -> {
           long before = head[0];
           head[0] = site.client.head(VOLUME);
-          return head[0] == before
-              && site.client.volume(VOLUME).at("/rpo/bytes").asLong(-1) == 0;
+          return head[0] == before && site.client.volume(VOLUME).at("/rpo/bytes").asLong(-1) == 0;
         });
     return head[0];
   }
@@ -188,8 +187,7 @@ final class DrillScenario {
         LIMIT,
         () -> site.client.get("/api/v1/images").orFail().isEmpty());
     String node = Files.readString(site.directory.resolve("data/node-id")).strip();
-    try (var left =
-        Files.newDirectoryStream(Path.of("/tmp"), "tidemark-drill-" + node + "-*")) {
+    try (var left = Files.newDirectoryStream(Path.of("/tmp"), "tidemark-drill-" + node + "-*")) {
       assertFalse(left.iterator().hasNext(), "scratch directories are left");
     }
     assertTrue(

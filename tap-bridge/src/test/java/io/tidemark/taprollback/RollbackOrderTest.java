@@ -95,8 +95,7 @@ class RollbackOrderTest {
     assertTrue(buffers.hold(ByteBuffer.allocate(1), Duration.ZERO).isEmpty());
     assertEquals(5, held.get(5).pieces().get(0).get(0));
     held.get(5).release();
-    assertEquals(
-        2, buffers.hold(ByteBuffer.allocate(2), Duration.ZERO).orElseThrow().length());
+    assertEquals(2, buffers.hold(ByteBuffer.allocate(2), Duration.ZERO).orElseThrow().length());
   }
 
   /** Nobody enters while it is shut; who is turned out stays out until it connects again (R2). */
