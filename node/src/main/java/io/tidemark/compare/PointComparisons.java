@@ -102,7 +102,8 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
     }
     return points
         .open(older)
-        .thenApplyAsync(before -> new ContentComparison(before, now, rangesMax).of(written), threads)
+        .thenApplyAsync(
+            before -> new ContentComparison(before, now, rangesMax).of(written), threads)
         .whenComplete((done, failure) -> slots.release());
   }
 

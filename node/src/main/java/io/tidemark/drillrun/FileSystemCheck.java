@@ -66,8 +66,9 @@ final class FileSystemCheck implements Check {
   private static Finding ext(Disk disk, String file)
       throws CheckError, IOException, InterruptedException, TimeoutException {
     String e2fsck = Tool.find("e2fsck", "e2fsprogs");
+    // Not -y: that would repair what is damaged, and the check would then find it good.
     Tool.Ended replayed =
-        Tool.run(List.of(e2fsck, "-y", "-E", "journal_only", file), Map.of(), disk.deadlineNanos());
+        Tool.run(List.of(e2fsck, "-p", "-E", "journal_only", file), Map.of(), disk.deadlineNanos());
     if (replayed.exitCode() >= 4) {
       return new Finding(false, "ext: the journal cannot be replayed: " + replayed.output());
     }

@@ -14,8 +14,10 @@ import java.util.concurrent.TimeoutException;
 
 /** Programs of the node's machine that checks use. Blocks. */
 final class Tool {
-  /** Of a program's output the end is kept. */
+  /** Of a longer output of a program the beginning and the end are kept. */
   static final int OUTPUT_BYTES_MAX = 4 << 10;
+
+  private static final int BEGINNING_BYTES = 1 << 10;
 
   private static final List<Path> SYSTEM_DIRECTORIES =
       List.of(Path.of("/usr/sbin"), Path.of("/sbin"), Path.of("/usr/bin"), Path.of("/bin"));
@@ -26,7 +28,7 @@ final class Tool {
   /**
    * How a program ended.
    *
-   * @param output the end of what it printed, errors included
+   * @param output what it printed, errors included; of much the beginning and the end
    */
   record Ended(int exitCode, String output) {}
 
@@ -64,7 +66,7 @@ final class Tool {
         if (!process.waitFor(left, TimeUnit.NANOSECONDS)) {
           throw new TimeoutException(command.get(0) + " took too long");
         }
-        return new Ended(process.exitValue(), tail(output));
+        return new Ended(process.exitValue(), ends(output));
       } finally {
         end(process);
       }
@@ -84,12 +86,20 @@ final class Tool {
     }
   }
 
-  private static String tail(Path output) throws IOException {
+  private static String ends(Path output) throws IOException {
     long size = Files.size(output);
     try (InputStream in = Files.newInputStream(output)) {
-      in.skipNBytes(Math.max(0, size - OUTPUT_BYTES_MAX));
-      String text = new String(in.readNBytes(OUTPUT_BYTES_MAX), StandardCharsets.UTF_8);
-      return text.replaceAll("[^\\P{Cc}\\n]", "").strip();
+      String text = text(in, size <= OUTPUT_BYTES_MAX ? OUTPUT_BYTES_MAX : BEGINNING_BYTES);
+      if (size > OUTPUT_BYTES_MAX) {
+        in.skipNBytes(size - OUTPUT_BYTES_MAX);
+        text += "\n...\n" + text(in, OUTPUT_BYTES_MAX - BEGINNING_BYTES);
+      }
+      return text;
     }
+  }
+
+  private static String text(InputStream in, int bytes) throws IOException {
+    String text = new String(in.readNBytes(bytes), StandardCharsets.UTF_8);
+    return text.replaceAll("[^\\P{Cc}\\n]", "").strip();
   }
 }

@@ -119,6 +119,9 @@ final class DrillScenario {
         LIMIT,
         () -> site.client.volume(VOLUME).at("/proven/seq").asLong() == good);
     assertVerdict("passed", "ext: ", awaitEnded("fs"));
+    JsonNode point =
+        site.client.get("/api/v1/volumes/" + VOLUME + "/points?at=seq:" + good).orFail();
+    assertEquals("passed", point.at("/drills/0/verdict").asText(), point.toString());
     site.client.delete("/api/v1/drills/fs").orFail();
     create("fs", "fsck", 0, 60);
   }
