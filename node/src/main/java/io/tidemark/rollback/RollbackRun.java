@@ -54,7 +54,7 @@ public final class RollbackRun {
   private final JobControl control;
   private final BooleanSupplier nodeStops;
   private long writtenBytes;
-  private boolean counted;
+  private long comparedBytes;
 
   /**
    * @param nodeStops whether it is cut short by the end of the node, which goes on later (B4)
@@ -186,7 +186,9 @@ public final class RollbackRun {
     PointReader target = open(new At.Seq(new WriteSeq(record.at())));
     for (int pass = 0; pass < PASSES_MAX; pass++) {
       PointReader head = open(new At.Latest());
-      count(head);
+      if (pass == 0) {
+        count(head);
+      }
       if (!copied(target, head, tap, pass == 0)) {
         return head.point().seq().value(); // B2
       }
@@ -204,13 +206,9 @@ public final class RollbackRun {
     return join(parts.points().open(located));
   }
 
-  /** How much there is to be compared, once. */
+  /** How much there is to be compared, beside what an interrupted attempt has compared. */
   private void count(PointReader head) {
-    if (counted) {
-      return;
-    }
-    counted = true;
-    long bytes = 0;
+    long bytes = comparedBytes;
     for (long at = 0; at < head.sizeBytes(); ) {
       Changes changes = changes(head, at);
       bytes += changes.ranges().stream().mapToLong(ByteRange::length).sum();
@@ -239,10 +237,12 @@ public final class RollbackRun {
       }
       long end = different.end();
       if (counting) {
-        control.advance(
+        long compared =
             changes.ranges().stream()
                 .mapToLong(range -> Math.max(0, Math.min(end, range.end()) - range.offset()))
-                .sum());
+                .sum();
+        comparedBytes += compared;
+        control.advance(compared);
       }
       at = end;
     }
