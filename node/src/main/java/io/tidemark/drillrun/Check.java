@@ -15,11 +15,13 @@ interface Check {
    * What a check works on.
    *
    * @param image writable, of this check alone
+   * @param uri where processes of this machine find it, without TLS
    * @param content what it showed when it was opened
    * @param scratch an empty directory of this check alone
    * @param deadlineNanos when it has to be over, by {@link System#nanoTime}
    */
-  record Disk(ImageSummary image, PointReader content, Path scratch, long deadlineNanos) {}
+  record Disk(
+      ImageSummary image, String uri, PointReader content, Path scratch, long deadlineNanos) {}
 
   /**
    * Checks.

@@ -50,7 +50,7 @@ final class CommandCheck implements Check {
   private static Map<String, String> environment(Disk disk) {
     ImageSummary image = disk.image();
     return Map.of(
-        "TIDEMARK_IMAGE_URI", image.uri(),
+        "TIDEMARK_IMAGE_URI", disk.uri(),
         "TIDEMARK_IMAGE", image.name(),
         "TIDEMARK_VOLUME", image.volume().value(),
         "TIDEMARK_SEQ", image.at().seq().toString(),

@@ -35,6 +35,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.UnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -54,8 +55,17 @@ public final class DrillRunner implements Drills, AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(DrillRunner.class);
 
-  /** What drills work with. */
-  public record Parts(Site site, VolumePoints points, Images images, MicroClock clock) {}
+  /**
+   * What drills work with.
+   *
+   * @param uris where processes of this machine find an image of this node, by its name
+   */
+  public record Parts(
+      Site site,
+      VolumePoints points,
+      Images images,
+      UnaryOperator<String> uris,
+      MicroClock clock) {}
 
   private final ClusterSharding sharding;
   private final String node;
@@ -290,7 +300,8 @@ public final class DrillRunner implements Drills, AutoCloseable {
     Path directory = scratch.create();
     try {
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(spec.limitSeconds());
-      return check(spec).run(new Check.Disk(image, content, directory, deadline));
+      String uri = parts.uris().apply(image.name());
+      return check(spec).run(new Check.Disk(image, uri, content, directory, deadline));
     } finally {
       closeImage(image.name());
       scratch.remove(directory);

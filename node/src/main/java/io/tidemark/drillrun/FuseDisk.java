@@ -32,7 +32,7 @@ final class FuseDisk implements AutoCloseable {
     Path file = Files.createFile(disk.scratch().resolve("disk"));
     Path log = disk.scratch().resolve("nbdfuse.log");
     Process process =
-        new ProcessBuilder(List.of(nbdfuse, "-C", "4", file.toString(), disk.image().uri()))
+        new ProcessBuilder(List.of(nbdfuse, "-C", "4", file.toString(), disk.uri()))
             .redirectErrorStream(true)
             .redirectOutput(log.toFile())
             .start();

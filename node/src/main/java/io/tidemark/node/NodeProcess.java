@@ -49,7 +49,11 @@ import io.tidemark.taplink.TapLinkServer;
 import io.tidemark.tls.TlsFiles;
 import io.tidemark.verify.TapComparison;
 import io.tidemark.verify.VerifyJobs;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collections;
@@ -66,6 +70,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.UnaryOperator;
 import javax.net.ssl.SSLContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -292,7 +297,8 @@ final class NodeProcess implements AutoCloseable {
             site.system(),
             NodeIdentity.of(settings.data()),
             settings.data().resolve("checks"),
-            new DrillRunner.Parts(site.site(), volumePoints, images, clock));
+            new DrillRunner.Parts(
+                site.site(), volumePoints, images, localUris(server, listening), clock));
     started("drills", drills::close);
     ClusterStatus status =
         new ClusterStatus(
@@ -323,6 +329,32 @@ final class NodeProcess implements AutoCloseable {
             STEP_LIMIT,
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
+  }
+
+  /**
+   * How checks that this node starts reach images: they have no certificate, so that with TLS there
+   * is a socket that only this user can open.
+   */
+  private UnaryOperator<String> localUris(ImageServer server, NbdListenAddress listening)
+      throws IOException {
+    if (tls.isEmpty()) {
+      return listening::uri;
+    }
+    Path directory = settings.data().toAbsolutePath().resolve("local");
+    Files.createDirectories(directory);
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx------"));
+    try {
+      NbdServer nbd =
+          NbdServer.start(
+              new NbdListenAddress.Unix(directory.resolve("images")),
+              server.exports(),
+              NbdServerSettings.defaults());
+      started("images' local NBD server", nbd::close);
+      return nbd.addresses().get(0)::uri;
+    } catch (Refusal e) {
+      LOG.warn("drills cannot open images, and will say so: {}", e.getMessage());
+      return listening::tlsUri;
+    }
   }
 
   private static String text(InetSocketAddress address) {
