@@ -33,7 +33,7 @@ import java.util.concurrent.CompletionStage;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** {@code /volumes}: create, list, show, delete, timeline, points, verify. */
+/** {@code /volumes}: create, list, show, delete, timeline, points, files, verify. */
 final class VolumeRoutes extends Exchange {
   static final int SECTOR_BYTES = 512;
   private static final Logger LOG = LoggerFactory.getLogger(VolumeRoutes.class);
@@ -51,6 +51,7 @@ final class VolumeRoutes extends Exchange {
   private final Images images;
   private final Verifications verifications;
   private final Drills drills;
+  private final FileRoutes files;
   private final MicroClock clock;
 
   VolumeRoutes(
@@ -60,6 +61,7 @@ final class VolumeRoutes extends Exchange {
       Images images,
       Verifications verifications,
       Drills drills,
+      FileRoutes files,
       MicroClock clock) {
     this.site = site;
     this.groups = groups;
@@ -67,6 +69,7 @@ final class VolumeRoutes extends Exchange {
     this.images = images;
     this.verifications = verifications;
     this.drills = drills;
+    this.files = files;
     this.clock = clock;
   }
 
@@ -84,6 +87,7 @@ final class VolumeRoutes extends Exchange {
         pathEndOrSingleSlash(() -> concat(get(() -> show(name)), delete(() -> remove(name)))),
         path("timeline", () -> get(() -> timeline(name))),
         path("points", () -> get(() -> point(name))),
+        files.ofVolume(name),
         path(
             "verify",
             () ->

@@ -17,6 +17,7 @@ import io.tidemark.config.Endpoint;
 import io.tidemark.config.NodeSettings;
 import io.tidemark.drillrun.DrillRunner;
 import io.tidemark.export.ExportJobs;
+import io.tidemark.files.SiteFiles;
 import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
 import io.tidemark.http.AdminServices;
@@ -300,6 +301,17 @@ final class NodeProcess implements AutoCloseable {
             new DrillRunner.Parts(
                 site.site(), volumePoints, images, localUris(server, listening), clock));
     started("drills", drills::close);
+    SiteFiles files =
+        new SiteFiles(
+            site.system(),
+            volumePoints,
+            images,
+            server,
+            NodeIdentity.of(settings.data()),
+            settings.data().resolve("files"),
+            clock,
+            settings.config().getBoolean("tidemark.files.replay-xfs"));
+    started("files", files::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -317,6 +329,7 @@ final class NodeProcess implements AutoCloseable {
             exports,
             verifications,
             new RecoveryServices(comparisons, rollbacks, drills),
+            files,
             status,
             clock);
     InetSocketAddress admin =

@@ -58,6 +58,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<VolumeName, VolumeSummary> volumes = new ConcurrentSkipListMap<>();
   private final Map<String, ImageSummary> images = new ConcurrentSkipListMap<>();
   private final Map<String, JobSummary> jobs = new TreeMap<>();
+  private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
   volatile List<String> notReady = List.of();
 
@@ -70,7 +71,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
 
   public AdminServices services() {
     return new AdminServices(
-        this, groups, this, this, jobs(), this, this, recovery(), status(), () -> NOW);
+        this, groups, this, this, jobs(), this, this, recovery(), files, status(), () -> NOW);
   }
 
   /** One sector in ten changed, whatever the points; a page a sector. */
