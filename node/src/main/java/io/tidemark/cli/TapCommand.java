@@ -1,5 +1,6 @@
 package io.tidemark.cli;
 
+import io.tidemark.hook.ApplicationsFile;
 import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -86,6 +87,12 @@ final class TapCommand implements Callable<Integer> {
       description = "how long a stop waits for the journal; default 10")
   private int drainSeconds = (int) TapSettings.DRAIN.toSeconds();
 
+  @Option(
+      names = "--apps",
+      paramLabel = "FILE",
+      description = "applications of this host that tags may quiesce; see docs/operations.md")
+  private Path applications;
+
   /** Runs until told to stop; gives the exit code. */
   static int run(String[] args) {
     CommandLine command = new CommandLine(new TapCommand());
@@ -114,6 +121,9 @@ final class TapCommand implements Callable<Integer> {
                 links)
             .withBounds(Amounts.bytes(memory), Amounts.bytes(spill))
             .withDrain(Duration.ofSeconds(drainSeconds));
+    if (applications != null) {
+      settings = settings.withApplications(ApplicationsFile.load(applications));
+    }
     return TapProcess.run(
         state == null ? settings : settings.withStateDirectory(state),
         new PrintWriter(System.out, true, StandardCharsets.UTF_8));
