@@ -1,13 +1,18 @@
 package io.tidemark.image;
 
+import io.tidemark.group.Groups;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.Points;
 import io.tidemark.position.At;
+import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
+import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.Site;
+import io.tidemark.tag.TagMark;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Function;
@@ -16,26 +21,45 @@ import java.util.function.Function;
 public final class SitePoints implements VolumePoints {
   private final Site site;
   private final Points points;
+  private final Groups groups;
   private final Function<String, SegmentHistory> histories;
 
   /**
+   * @param groups know what a tag names
    * @param histories the segments of the volume with a persistence id
    */
-  public SitePoints(Site site, Points points, Function<String, SegmentHistory> histories) {
+  public SitePoints(
+      Site site, Points points, Groups groups, Function<String, SegmentHistory> histories) {
     this.site = site;
+    this.groups = groups;
     this.points = points;
     this.histories = histories;
   }
 
   @Override
   public CompletionStage<Located> locate(VolumeName volume, At at) {
+    return at instanceof At.Tag tag
+        ? groups.resolve(volume, tag.name()).thenCompose(mark -> locate(mark))
+        : locate(volume, at, Optional.empty());
+  }
+
+  /** The point may lie before the horizon by now; that a mark is no hole was seen to. */
+  private CompletionStage<Located> locate(TagMark mark) {
+    At at = new At.Seq(new WriteSeq(mark.seq()));
+    return locate(mark.volume(), at, Optional.of(mark.id()));
+  }
+
+  private CompletionStage<Located> locate(
+      VolumeName volume, At at, Optional<VolumeId> incarnation) {
     return site.history(volume)
         .thenCompose(
             view ->
-                points
-                    .resolve(view, histories.apply(view.persistenceId()), at)
-                    .thenApply(
-                        point -> new Located(volume, view.volume(), view.sizeBytes(), point)));
+                incarnation.isPresent() && !incarnation.get().equals(view.volume())
+                    ? CompletableFuture.failedStage(recreated(volume))
+                    : points
+                        .resolve(view, histories.apply(view.persistenceId()), at)
+                        .thenApply(
+                            point -> new Located(volume, view.volume(), view.sizeBytes(), point)));
   }
 
   @Override
@@ -45,12 +69,15 @@ public final class SitePoints implements VolumePoints {
             view ->
                 view.volume().equals(located.volume())
                     ? points.open(view, histories.apply(view.persistenceId()), located.point())
-                    : CompletableFuture.failedStage(
-                        new Refusal(
-                            ErrorCode.NOT_FOUND,
-                            "the volume '"
-                                + located.name()
-                                + "' was deleted and created again; its earlier points are"
-                                + " gone")));
+                    : CompletableFuture.failedStage(recreated(located.name())));
+  }
+
+  private static Refusal recreated(VolumeName volume) {
+    return new Refusal(
+        ErrorCode.NOT_FOUND,
+        "the volume '"
+            + volume
+            + "' was deleted and created again; its earlier points are"
+            + " gone");
   }
 }

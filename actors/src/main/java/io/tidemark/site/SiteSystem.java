@@ -22,6 +22,7 @@ import com.datastax.oss.driver.api.core.CqlSession;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.group.Groups;
 import io.tidemark.journal.ClusterJournal;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalParts;
@@ -40,6 +41,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -59,13 +61,19 @@ public final class SiteSystem {
   private final Site site;
   private final Journal journal;
   private final VolumeHistories histories;
+  private final Groups groups;
 
   private SiteSystem(
-      ActorSystem<Void> system, Site site, Journal journal, VolumeHistories histories) {
+      ActorSystem<Void> system,
+      Site site,
+      Journal journal,
+      VolumeHistories histories,
+      Groups groups) {
     this.system = system;
     this.site = site;
     this.journal = journal;
     this.histories = histories;
+    this.groups = groups;
   }
 
   /**
@@ -152,7 +160,10 @@ public final class SiteSystem {
                 system
                     .dispatchers()
                     .lookup(DispatcherSelector.fromConfig("tidemark.worker-dispatcher"))));
-    return new SiteSystem(system, site, journal, histories);
+    Consumer<SiteEvent> events = volumeParts.events();
+    Groups groups =
+        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, volumes, events));
+    return new SiteSystem(system, site, journal, histories, groups);
   }
 
   private static void join(ActorSystem<Void> system, Config config) {
@@ -225,6 +236,11 @@ public final class SiteSystem {
 
   public Site site() {
     return site;
+  }
+
+  /** The site's groups and tags. */
+  public Groups groups() {
+    return groups;
   }
 
   /** For the tap links that end at this node. */

@@ -206,6 +206,21 @@ public final class VolumeEntity
   @JsonTypeName("find-tap")
   public record FindTap(long call, ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
+  /**
+   * Asks whether a tag's mark is a recovery point that lasts. Replies {@link MarkJournaled}, {@link
+   * MarkPending} while the head is below it; {@code NOT_FOUND} when the incarnation is gone, {@code
+   * FENCED} when another tap was let in since, {@code DARK_INTERVAL} when writes up to the mark
+   * were lost to capture, {@code NOT_ACKNOWLEDGED} when another entity may have taken over. Safe to
+   * repeat.
+   *
+   * @param session in which the tap attested the mark
+   * @param gaps gaps recorded when that session was found
+   */
+  @JsonTypeName("confirm-mark")
+  public record ConfirmMark(
+      long call, VolumeId volume, int session, long gaps, long seq, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
   /** Replies {@link Done}; {@code NOT_FOUND} when there is no such volume. */
   @JsonTypeName("delete-volume")
   public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
@@ -224,7 +239,7 @@ public final class VolumeEntity
 
   private record Deposed() implements Command {}
 
-  private record Confirmed(Journaled answer, ActorRef<Reply> replyTo) implements Command {}
+  private record Confirmed(Reply answer, ActorRef<Reply> replyTo) implements Command {}
 
   private record NotConfirmed(long call, ActorRef<Reply> replyTo, Throwable failure)
       implements Command {}
@@ -302,12 +317,26 @@ public final class VolumeEntity
    * @param tap takes {@link PassOrder} until the session ends
    * @param session its number
    * @param gaps gaps recorded so far; one more later tells that writes were lost in between
+   * @param address of the tap: one for all volumes of its process
    * @param dark whether the volume is being synchronised: its newest writes are no points
    */
   @JsonTypeName("tap-found")
   public record TapFound(
-      long call, VolumeId volume, int session, long gaps, boolean dark, ActorRef<Reply> tap)
+      long call,
+      VolumeId volume,
+      int session,
+      String address,
+      long gaps,
+      boolean dark,
+      ActorRef<Reply> tap)
       implements Reply {}
+
+  /** Every write up to the mark is journaled, durable (J4), by the tap that attested it. */
+  @JsonTypeName("mark-journaled")
+  public record MarkJournaled(long call) implements Reply {}
+
+  @JsonTypeName("mark-pending")
+  public record MarkPending(long call, long headSeq) implements Reply {}
 
   /** The session is over. */
   @JsonTypeName("session-ended")
@@ -420,6 +449,7 @@ public final class VolumeEntity
         .onCommand(RaiseEpoch.class, c -> notFound(0, c.replyTo()))
         .onCommand(OrderTap.class, c -> notFound(c.order().id(), c.replyTo()))
         .onCommand(FindTap.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(ConfirmMark.class, c -> notFound(c.call(), c.replyTo()))
         .onCommand(DeleteVolume.class, c -> notFound(0, c.replyTo()))
         .onCommand(IndexBuilt.class, this::onLateIndex);
     handlers
@@ -436,6 +466,7 @@ public final class VolumeEntity
         .onCommand(RaiseEpoch.class, this::onRaiseEpoch)
         .onCommand(OrderTap.class, this::onOrderTap)
         .onCommand(FindTap.class, this::onFindTap)
+        .onCommand(ConfirmMark.class, this::onConfirmMark)
         .onCommand(DeleteVolume.class, this::onDelete)
         .onCommand(SessionStopped.class, this::onSessionStopped)
         .onCommand(SessionSilent.class, this::onSessionSilent)
@@ -484,6 +515,7 @@ public final class VolumeEntity
         || command instanceof GetLeftovers
         || command instanceof OrderTap
         || command instanceof FindTap
+        || command instanceof ConfirmMark
         || command instanceof Heartbeat
         || command instanceof Confirmed
         || command instanceof NotConfirmed
@@ -649,12 +681,17 @@ public final class VolumeEntity
 
   /** Answers what is persisted once no other entity has claimed the journal since (F2). */
   private ReplyEffect<VolumeEvent, VolumeState> confirm(Journaled answer, ActorRef<Reply> replyTo) {
+    return confirm(answer.call(), answer, replyTo);
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> confirm(
+      long call, Reply answer, ActorRef<Reply> replyTo) {
     context.pipeToSelf(
         parts.fence().holds(persistenceIdOf(name), term),
         (holds, failure) ->
             failure == null && holds
                 ? new Confirmed(answer, replyTo)
-                : new NotConfirmed(answer.call(), replyTo, failure));
+                : new NotConfirmed(call, replyTo, failure));
     return Effect().noReply();
   }
 
@@ -789,9 +826,22 @@ public final class VolumeEntity
                 c.call(),
                 ledger.settings().volume(),
                 ledger.tap().session(),
+                ledger.tap().address(),
                 ledger.continuity().gaps(),
                 state.openSync().isPresent(),
                 connection));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onConfirmMark(Live state, ConfirmMark c) {
+    Optional<Refusal> lost =
+        VolumeState.refuseMark(state, c.volume(), c.session(), c.gaps(), c.seq());
+    if (lost.isPresent()) {
+      return refused(c.call(), c.replyTo(), lost.get());
+    }
+    long head = head(state).seq();
+    return head < c.seq()
+        ? Effect().reply(c.replyTo(), new MarkPending(c.call(), head))
+        : confirm(c.call(), new MarkJournaled(c.call()), c.replyTo());
   }
 
   private boolean tapAnswers(Live state) {

@@ -5,6 +5,7 @@ import io.tidemark.index.IndexWriter;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
+import io.tidemark.position.VolumeId;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.serialization.TidemarkMessage;
@@ -203,6 +204,37 @@ public sealed interface VolumeState extends TidemarkMessage {
     return timeMicros >= head.timeMicros()
         ? Optional.empty()
         : refuse(ErrorCode.INVALID, "the gap is earlier than write %d before it", head.seq());
+  }
+
+  /**
+   * Why a mark that a tap attested will never be a recovery point: a gap that began at or before it
+   * means that writes up to it were lost, whatever has been journaled at its seq since.
+   *
+   * @param session in which it was attested
+   * @param gaps gaps recorded before it was
+   */
+  static Optional<Refusal> refuseMark(
+      Live state, VolumeId volume, int session, long gaps, long seq) {
+    Ledger.Continuity now = state.ledger().continuity();
+    if (!state.ledger().settings().volume().equals(volume)) {
+      return refuse(
+          ErrorCode.NOT_FOUND, "the volume was deleted and created again since it was marked");
+    }
+    if (now.sinceSession() > session) {
+      return refuse(
+          ErrorCode.FENCED,
+          "another tap was let in before it was known that write %d is kept",
+          seq);
+    }
+    long since = now.gaps() - gaps;
+    if (since > 1 || since == 1 && now.gapSeq() <= seq) {
+      return refuse(
+          ErrorCode.DARK_INTERVAL,
+          "capture lost writes up to %d before they were journaled: it went on after a gap from %d",
+          seq,
+          now.gapSeq());
+    }
+    return Optional.empty();
   }
 
   private static Optional<Refusal> refuse(ErrorCode code, String sentence, Object... values) {

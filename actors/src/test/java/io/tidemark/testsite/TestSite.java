@@ -47,6 +47,7 @@ public final class TestSite implements AutoCloseable {
   public final World world = World.of(worldName);
   public final MemorySegmentStore store = new MemorySegmentStore();
   public final MemoryIndex index = new MemoryIndex();
+  public final MemoryCatalog catalog = new MemoryCatalog();
   public final List<SiteSystem> nodes = new ArrayList<>();
   public volatile PointReader reader;
   private final String extra;
@@ -72,6 +73,8 @@ public final class TestSite implements AutoCloseable {
                 tidemark.volume.retry-min = 50 ms
                 tidemark.volume.retry-max = 200 ms
                 tidemark.volume.session-silence = 3 s
+                tidemark.group.wake-every = 500 ms
+                tidemark.tag.sweep-every = 200 ms
                 tidemark.akka {
                   persistence.journal.plugin = memory-journal
                   persistence.snapshot-store.plugin = memory-snapshots
@@ -116,6 +119,7 @@ public final class TestSite implements AutoCloseable {
                 index,
                 WriterFence.NONE,
                 points(),
+                catalog,
                 MicroClock.system(),
                 Optional.empty()));
     nodes.add(node);

@@ -30,6 +30,7 @@ import picocli.CommandLine.Command;
       OpenCommand.class,
       ImageCommand.class,
       VolumesCommand.class,
+      TagsCommand.class,
       NbdCommand.class
     })
 public final class BenchCommand implements Runnable {
@@ -63,6 +64,6 @@ public final class BenchCommand implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "name a benchmark: ingest, open, image, volumes or nbd");
+        spec.commandLine(), "name a benchmark: ingest, open, image, volumes, tags or nbd");
   }
 }

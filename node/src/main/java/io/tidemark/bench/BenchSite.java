@@ -5,6 +5,7 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraTagCatalog;
 import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
@@ -110,6 +111,7 @@ final class BenchSite implements AutoCloseable {
                 index,
                 new CassandraWriterFence(session, settings),
                 coldPoints(),
+                new CassandraTagCatalog(session, settings),
                 clock,
                 Optional.of(() -> CassandraSessions.openAsync(settings))));
     started.push(() -> await(system.stop()));
@@ -128,7 +130,11 @@ final class BenchSite implements AutoCloseable {
 
   /** The site's volumes through points whose caches are empty. */
   SitePoints coldSitePoints() {
-    return new SitePoints(site(), coldPoints(), system.histories()::of);
+    return new SitePoints(site(), coldPoints(), system.groups(), system.histories()::of);
+  }
+
+  SiteSystem system() {
+    return system;
   }
 
   Site site() {

@@ -44,6 +44,8 @@ import picocli.CommandLine.Spec;
     subcommands = {
       VolumeCommands.class,
       TimelineCommand.class,
+      GroupCommands.class,
+      TagCommands.class,
       ImageCommands.class,
       JobCommands.class,
       VerifyCommand.class,

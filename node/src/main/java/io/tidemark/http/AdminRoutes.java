@@ -53,12 +53,16 @@ public final class AdminRoutes extends Exchange {
     Route volumes =
         new VolumeRoutes(
                 services.site(),
+                services.groups(),
                 services.points(),
                 services.images(),
                 services.verifications(),
                 services.clock())
             .route();
-    Route images = new ImageRoutes(services.images()).route();
+    Route images =
+        new ImageRoutes(services.images(), new GroupImages(services.groups(), services.images()))
+            .route();
+    Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     this.api =
         pathPrefix(
@@ -71,6 +75,7 @@ public final class AdminRoutes extends Exchange {
                             path("site", () -> get(this::site)),
                             path("events", () -> get(this::events)),
                             volumes,
+                            groups,
                             images,
                             jobs)));
   }
@@ -139,7 +144,9 @@ public final class AdminRoutes extends Exchange {
                 .volumes()
                 .thenCombine(
                     services.images().list(),
-                    (volumes, images) -> metrics.text(volumes, images, services.clock().micros()))
+                    (volumes, images) ->
+                        metrics.text(
+                            volumes, images, services.groups().holds(), services.clock().micros()))
                 .thenApply(
                     text ->
                         HttpResponse.create().withEntity(HttpEntities.create(METRICS_TEXT, text))));

@@ -8,6 +8,7 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraTagCatalog;
 import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
@@ -134,6 +135,7 @@ final class NodeProcess implements AutoCloseable {
                 index,
                 new CassandraWriterFence(session, cassandra),
                 points,
+                new CassandraTagCatalog(session, cassandra),
                 clock,
                 Optional.of(() -> CassandraSessions.openAsync(cassandra))));
     started("actor system", () -> site.stop().toCompletableFuture().join());
@@ -229,7 +231,8 @@ final class NodeProcess implements AutoCloseable {
       LiveLinks taps,
       MicroTime begun)
       throws Exception {
-    SitePoints volumePoints = new SitePoints(site.site(), points, site.histories()::of);
+    SitePoints volumePoints =
+        new SitePoints(site.site(), points, site.groups(), site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
     started("image server", server::close);
     NbdServer nbd =
@@ -272,7 +275,15 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(), volumePoints, images, jobs, exports, verifications, status, clock);
+            site.site(),
+            site.groups(),
+            volumePoints,
+            images,
+            jobs,
+            exports,
+            verifications,
+            status,
+            clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(
