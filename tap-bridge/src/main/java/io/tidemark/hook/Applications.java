@@ -98,7 +98,7 @@ public final class Applications implements QuiesceHooks, AutoCloseable {
     long limitNanos = spec.timeLimit().toNanos();
     if (spec.kind() instanceof ApplicationSpec.FileSystem fileSystem) {
       return new GuardedHook(
-          "fsfreeze", () -> HookTargets.of(fileSystem, own), limitNanos, Map.of());
+          GuardedHook.FSFREEZE, () -> HookTargets.of(fileSystem, own), limitNanos, Map.of());
     }
     if (spec.kind() instanceof ApplicationSpec.Scripts scripts) {
       Map<String, String> home = Map.of("HOME", System.getProperty("user.home", "/"));
@@ -165,8 +165,9 @@ public final class Applications implements QuiesceHooks, AutoCloseable {
   /**
    * Thaws what was quiesced for the ticket, in reverse order.
    *
-   * @return one result for each that was quiesced; {@code EXPIRED} for what was thawed before. Fails
-   *     with {@code NOT_FOUND} when nothing is known of the ticket, as in a tap that was restarted
+   * @return one result for each that was quiesced; {@code EXPIRED} for what was thawed before.
+   *     Fails with {@code NOT_FOUND} when nothing is known of the ticket, as in a tap that was
+   *     restarted
    */
   CompletionStage<List<HookResult>> thaw(long ticket) {
     Flight flight;
@@ -213,7 +214,9 @@ public final class Applications implements QuiesceHooks, AutoCloseable {
                     result.done(),
                     result.exitCode(),
                     (int) Math.min(result.millis(), Integer.MAX_VALUE),
-                    result.output()))
+                    result.output(),
+                    result.doubtful(),
+                    result.crashAllowed()))
         .toList();
   }
 
@@ -228,7 +231,9 @@ public final class Applications implements QuiesceHooks, AutoCloseable {
     for (List<ApplicationSpec> step : flight.steps) {
       boolean skip = failed || flight.cancelled;
       List<HookResult> each =
-          skip ? step.stream().map(Applications::skipped).toList() : all(step, s -> quiesce(s, flight));
+          skip
+              ? step.stream().map(Applications::skipped).toList()
+              : all(step, s -> quiesce(s, flight));
       List<ApplicationSpec> done = new ArrayList<>();
       for (int i = 0; i < step.size(); i++) {
         if (each.get(i).done()) {
@@ -281,8 +286,7 @@ public final class Applications implements QuiesceHooks, AutoCloseable {
     long until = Math.min(flight.until, began + spec.timeLimit().toNanos());
     Hook.Attempt attempt =
         began >= flight.until
-            ? new Hook.Attempt(
-                Outcome.TIMED_OUT, HookResult.NO_EXIT_CODE, "there was no time left")
+            ? new Hook.Attempt(Outcome.TIMED_OUT, HookResult.NO_EXIT_CODE, "there was no time left")
             : attempt(() -> hooks.get(spec.name()).quiesce(until, flight.frozenUntil));
     return result(spec, Phase.QUIESCE, attempt, began);
   }
@@ -384,11 +388,10 @@ public final class Applications implements QuiesceHooks, AutoCloseable {
       open = flights.values().stream().filter(flight -> !flight.thawed.isDone()).toList();
     }
     open.forEach(flight -> beginThaw(flight, true));
-    CompletableFuture<?>[] ends = open.stream().map(f -> f.thawed).toArray(CompletableFuture[]::new);
+    CompletableFuture<?>[] ends =
+        open.stream().map(f -> f.thawed).toArray(CompletableFuture[]::new);
     try {
-      CompletableFuture.allOf(ends)
-          .orTimeout(CLOSE_LIMIT.toMillis(), TimeUnit.MILLISECONDS)
-          .join();
+      CompletableFuture.allOf(ends).orTimeout(CLOSE_LIMIT.toMillis(), TimeUnit.MILLISECONDS).join();
     } catch (CompletionException e) {
       log.error("applications are not all thawed: their guards go on", e.getCause());
     }

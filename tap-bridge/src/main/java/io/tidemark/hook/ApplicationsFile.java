@@ -66,11 +66,11 @@ public record ApplicationsFile(Duration frozenMax, Map<String, ApplicationSpec> 
   public static ApplicationsFile load(Path file) {
     try {
       if (!Files.isRegularFile(file) || !Files.isReadable(file)) {
-        throw new Refusal(ErrorCode.INVALID, "the file of applications " + file + " cannot be read");
+        throw new Refusal(
+            ErrorCode.INVALID, "the file of applications " + file + " cannot be read");
       }
       if (Files.size(file) > FILE_BYTES_MAX) {
-        throw new Refusal(
-            ErrorCode.LIMIT, file + " is longer than " + FILE_BYTES_MAX + " bytes");
+        throw new Refusal(ErrorCode.LIMIT, file + " is longer than " + FILE_BYTES_MAX + " bytes");
       }
       return parse(
           ConfigFactory.parseFile(
@@ -91,12 +91,13 @@ public record ApplicationsFile(Duration frozenMax, Map<String, ApplicationSpec> 
       }
     }
     ConfigObject given =
-        file.hasPath("applications") ? file.getObject("applications") : ConfigFactory.empty().root();
+        file.hasPath("applications")
+            ? file.getObject("applications")
+            : ConfigFactory.empty().root();
     if (given.size() > APPLICATIONS_MAX) {
       throw new Refusal(
           ErrorCode.LIMIT,
-          "%d applications; a tap has at most %d"
-              .formatted(given.size(), APPLICATIONS_MAX));
+          "%d applications; a tap has at most %d".formatted(given.size(), APPLICATIONS_MAX));
     }
     List<String> names = new ArrayList<>(given.keySet());
     names.sort(Comparator.comparingInt(name -> given.get(name).origin().lineNumber()));
@@ -147,24 +148,26 @@ public record ApplicationsFile(Duration frozenMax, Map<String, ApplicationSpec> 
       case "fsfreeze" -> new FileSystem(absolute(all, path, "mount-point"));
       case "scripts" -> new Scripts(absolute(all, path, "directory"));
       case "sqlite" -> new Sqlite(absolute(all, path, "database"), user(all, path));
-      case "postgresql" -> new Postgres(
-          Choice.of(all, "mode", PostgresMode.class),
-          text(all, "host"),
-          port(all, path),
-          text(all, "user"),
-          all.getString("database"),
-          user(all, path),
-          credentials(all, path, "pass-file"));
-      default -> new MariaDb(
-          kind,
-          Choice.of(all, "mode", MariaDbMode.class),
-          text(all, "socket"),
-          text(all, "host"),
-          port(all, path),
-          text(all, "user"),
-          user(all, path),
-          credentials(all, path, "option-file"),
-          kind.equals("mariadb") && all.getBoolean("innodb-checkpoint"));
+      case "postgresql" ->
+          new Postgres(
+              Choice.of(all, "mode", PostgresMode.class),
+              text(all, "host"),
+              port(all, path),
+              text(all, "user"),
+              all.getString("database"),
+              user(all, path),
+              credentials(all, path, "pass-file"));
+      default ->
+          new MariaDb(
+              kind,
+              Choice.of(all, "mode", MariaDbMode.class),
+              text(all, "socket"),
+              text(all, "host"),
+              port(all, path),
+              text(all, "user"),
+              user(all, path),
+              credentials(all, path, "option-file"),
+              kind.equals("mariadb") && all.getBoolean("innodb-checkpoint"));
     };
   }
 
@@ -196,7 +199,7 @@ public record ApplicationsFile(Duration frozenMax, Map<String, ApplicationSpec> 
   private static Optional<Path> credentials(Config all, String path, String key) {
     return text(all, key).isEmpty()
         ? Optional.empty()
-        : Optional.of(new SecretFile(absolute(all, path, key)).path());
+        : Optional.of(new CredentialsFile(absolute(all, path, key)).path());
   }
 
   private static Optional<String> text(Config all, String key) {

@@ -43,8 +43,8 @@ final class BoundedOutput {
       System.arraycopy(end, 0, whole, headBytes, tailBytes);
       return clean(new String(whole, StandardCharsets.UTF_8), secrets).strip();
     }
-    int edge = secrets.stream().mapToInt(s -> s.getBytes(StandardCharsets.UTF_8).length).max()
-        .orElse(0);
+    int edge =
+        secrets.stream().mapToInt(s -> s.getBytes(StandardCharsets.UTF_8).length).max().orElse(0);
     int keptHead = Math.max(0, headBytes - edge);
     int keptTail = Math.max(0, tailBytes - edge);
     return clean(new String(head, 0, keptHead, StandardCharsets.UTF_8), secrets)

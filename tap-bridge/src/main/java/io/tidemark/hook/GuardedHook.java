@@ -17,6 +17,8 @@ import org.slf4j.LoggerFactory;
  * gone, or when the limit has passed (H1). The guard is never killed, only what it runs (H3).
  */
 final class GuardedHook implements Hook {
+  static final String FSFREEZE = "fsfreeze";
+
   private static final Logger log = LoggerFactory.getLogger(GuardedHook.class);
   private static final String SCRIPT = script();
   private static final long GRACE_NANOS = TimeUnit.SECONDS.toNanos(1);
@@ -99,7 +101,9 @@ final class GuardedHook implements Hook {
     return new HookFailure(
         killed ? Outcome.TIMED_OUT : Outcome.FAILED,
         code,
-        killed ? "freeze did not end in time and was killed" : "freeze ended with exit code " + code);
+        killed
+            ? "freeze did not end in time and was killed"
+            : "freeze ended with exit code " + code);
   }
 
   @Override
@@ -116,6 +120,10 @@ final class GuardedHook implements Hook {
       int code = Integer.parseInt(word.substring("thawed ".length()));
       if (expired) {
         throw new HookFailure(Outcome.EXPIRED, code, "it was thawed before, at its limit");
+      }
+      if (code != 0 && kind.equals(FSFREEZE)) {
+        // The kernel refuses nothing but to thaw what is not frozen (H2).
+        throw new HookFailure(Outcome.EXPIRED, code, "somebody else had thawed it before");
       }
       if (code != 0) {
         throw new HookFailure(Outcome.FAILED, code, "thaw ended with exit code " + code);
@@ -143,5 +151,4 @@ final class GuardedHook implements Hook {
   private static String centis(long nanos) {
     return Long.toString(Math.max(1, nanos / NANOS_PER_CENTI));
   }
-
 }

@@ -41,4 +41,11 @@ public record HookResult(
   public boolean done() {
     return outcome == Outcome.DONE;
   }
+
+  /** Whether the application may not have been consistent, or not until the order to thaw (H2). */
+  public boolean doubtful() {
+    return phase == Phase.QUIESCE
+        ? !done()
+        : outcome == Outcome.EXPIRED || outcome == Outcome.TIMED_OUT;
+  }
 }

@@ -52,8 +52,8 @@ final class MariaDbHook extends SessionHook {
   }
 
   @Override
-  Optional<SecretFile> credentials() {
-    return spec.optionFile().map(SecretFile::new);
+  Optional<CredentialsFile> credentials() {
+    return spec.optionFile().map(CredentialsFile::new);
   }
 
   @Override

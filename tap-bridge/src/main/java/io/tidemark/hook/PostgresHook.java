@@ -1,6 +1,5 @@
 package io.tidemark.hook;
 
-import io.tidemark.hook.ApplicationSpec.PostgresMode;
 import java.util.List;
 import java.util.Optional;
 
@@ -63,15 +62,16 @@ final class PostgresHook extends SessionHook {
   }
 
   @Override
-  Optional<SecretFile> credentials() {
-    return spec.passFile().map(SecretFile::new);
+  Optional<CredentialsFile> credentials() {
+    return spec.passFile().map(CredentialsFile::new);
   }
 
   @Override
   String hold(Session session, long until, long frozenUntil) throws HookFailure {
     int version = Integer.parseInt(session.value("SHOW server_version_num;", until));
     if (version < VERSION_MIN) {
-      throw HookFailure.failed("this is PostgreSQL " + version / 10_000 + "; 15 is the oldest known");
+      throw HookFailure.failed(
+          "this is PostgreSQL " + version / 10_000 + "; 15 is the oldest known");
     }
     // The server's own limits: it ends the session if nobody here is left to do it (H1).
     session.ask("SET statement_timeout = %d;".formatted(millisUntil(until)), until);
@@ -105,10 +105,11 @@ final class PostgresHook extends SessionHook {
   String release(Session session, long until) throws HookFailure {
     return switch (spec.mode()) {
       case CHECKPOINT -> session.value("SELECT 'log at ' || pg_current_wal_insert_lsn();", until);
-      case BACKUP -> String.join(
-          "\n",
-          session.ask(
-              "SELECT labelfile FROM pg_backup_stop(wait_for_archive => false);", until));
+      case BACKUP ->
+          String.join(
+              "\n",
+              session.ask(
+                  "SELECT labelfile FROM pg_backup_stop(wait_for_archive => false);", until));
       case LOCK -> {
         String found = session.value("SELECT 'log at ' || pg_current_wal_insert_lsn();", until);
         session.ask("COMMIT;", until);

@@ -21,7 +21,7 @@ abstract class SessionHook implements Hook {
   abstract String mark(String mark);
 
   /** Where the password is. */
-  abstract Optional<SecretFile> credentials();
+  abstract Optional<CredentialsFile> credentials();
 
   /**
    * Quiesces.
@@ -70,7 +70,7 @@ abstract class SessionHook implements Hook {
   }
 
   private List<String> secrets() throws HookFailure {
-    Optional<SecretFile> file = credentials();
+    Optional<CredentialsFile> file = credentials();
     try {
       return file.isEmpty() ? List.of() : file.get().secrets();
     } catch (IOException e) {

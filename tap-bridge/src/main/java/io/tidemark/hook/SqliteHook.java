@@ -35,7 +35,7 @@ final class SqliteHook extends SessionHook {
   }
 
   @Override
-  Optional<SecretFile> credentials() {
+  Optional<CredentialsFile> credentials() {
     return Optional.empty();
   }
 

@@ -15,14 +15,14 @@
  * <p>Invariants:
  *
  * <ol>
- *   <li>H1 No application stays quiesced past its limit, whatever dies: the tap thaws it; a tap that
- *       is gone closes the pipe that its guard or client reads, which ends; and guard, client and,
- *       where it can, the server keep the limit themselves.
+ *   <li>H1 No application stays quiesced past its limit, whatever dies: the tap thaws it; a tap
+ *       that is gone closes the pipe that its guard or client reads, which ends; and guard, client
+ *       and, where it can, the server keep the limit themselves.
  *   <li>H2 What was quiesced is reported as held until the order to thaw only if its guard or its
  *       session says so at that moment; a lock that was lost meanwhile is {@code EXPIRED}.
  *   <li>H3 A hook that fails leaves its application thawed; a program that hangs is killed with its
- *       whole process group. Only a freeze in the kernel cannot be killed: its guard stays and thaws
- *       as soon as the kernel lets it.
+ *       whole process group. Only a freeze in the kernel cannot be killed: its guard stays and
+ *       thaws as soon as the kernel lets it.
  *   <li>H4 One flight of quiesce and thaw at a time; a few wait, the rest is refused with {@code
  *       BUSY}.
  *   <li>H5 Secrets are read by the clients, from files that only their owner may read; they are in

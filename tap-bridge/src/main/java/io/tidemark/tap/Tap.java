@@ -170,8 +170,9 @@ public final class Tap implements AutoCloseable {
   }
 
   /**
-   * Stops in order: applications are thawed, no new clients or requests, then the journal takes what is captured, for at
-   * most the settings' drain time, then every link and log is closed. Repeating it is safe.
+   * Stops in order: applications are thawed, no new clients or requests, then the journal takes
+   * what is captured, for at most the settings' drain time, then every link and log is closed.
+   * Repeating it is safe.
    *
    * @return whether everything was journaled
    */

@@ -72,7 +72,7 @@ class ApplicationsFileTest {
         "applications { a { kind = oracle } }| is none of",
         "applications { a { } }| is none of",
         "applications { a { kind = fsfreeze, mount-point = x } }| no absolute path",
-        "applications { a { kind = fsfreeze, mount = /x } }| 'applications.a.mount-point'",
+        "applications { a { kind = fsfreeze, mount-pont = /x } }| 'applications.a.mount-point'",
         "applications { a { kind = sqlite } }| database is missing",
         "applications { a { kind = postgresql, port = 70000 } }| is no port",
         "applications { a { kind = postgresql, mode = dump } }| 'dump' is none of",
@@ -146,9 +146,9 @@ class ApplicationsFileTest {
   @Test
   void shouldKeepSecretsOutOfOutput() throws Exception {
     Path pass = secret("rw-------", "# a note\nlocalhost:5432:*:tide:pa\\:ss\\\\wörd\n");
-    assertEquals(List.of("pa:ss\\wörd"), new SecretFile(pass).secrets());
+    assertEquals(List.of("pa:ss\\wörd"), new CredentialsFile(pass).secrets());
     Path options = secret("r--------", "[client]\nuser = u\npassword = \"tr0ub4dor\"\n");
-    List<String> secrets = new SecretFile(options).secrets();
+    List<String> secrets = new CredentialsFile(options).secrets();
     assertEquals(List.of("tr0ub4dor"), secrets);
     BoundedOutput output = new BoundedOutput();
     byte[] line = "password tr0ub4dor was wrong\u0007\n".getBytes("UTF-8");

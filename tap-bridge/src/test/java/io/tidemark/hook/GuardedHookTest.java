@@ -249,8 +249,7 @@ class GuardedHookTest {
         Files.writeString(good.resolve("g"), "#!/bin/sh\necho $1 >> %s\n".formatted(noted)));
     String good1 = "applications.good { kind = scripts, directory = \"" + good + "\" }\n";
     try (Applications applications = applications(good1)) {
-      List<HookResult> results =
-          Host.quiesce(applications, Host.ticket(), "good", "old", "nobody");
+      List<HookResult> results = Host.quiesce(applications, Host.ticket(), "good", "old", "nobody");
       assertEquals(2, results.size(), "what is not of this host is passed over");
       assertEquals(Outcome.FAILED, of(results, "old", Phase.QUIESCE));
       assertEquals(Outcome.DONE, of(results, "good", Phase.QUIESCE));

@@ -15,10 +15,7 @@ final class HolderMain {
     Applications applications = new Applications(file, Set.of());
     Duration limit = Duration.ofMinutes(1);
     for (HookResult result :
-        applications
-            .quiesce(1, List.of(), limit, limit)
-            .toCompletableFuture()
-            .get()) {
+        applications.quiesce(1, List.of(), limit, limit).toCompletableFuture().get()) {
       System.out.println(result.outcome());
     }
     new CountDownLatch(1).await();

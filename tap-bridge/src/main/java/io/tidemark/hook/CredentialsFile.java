@@ -18,7 +18,7 @@ import java.util.Set;
  * A file with a password: PostgreSQL's {@code .pgpass} or an option file of MariaDB and MySQL. The
  * client reads it; here it is read only to keep what is secret out of outputs (H5).
  */
-record SecretFile(Path path) {
+record CredentialsFile(Path path) {
   static final long BYTES_MAX = 64 << 10;
   private static final Set<PosixFilePermission> OWNERS =
       EnumSet.of(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
@@ -27,7 +27,7 @@ record SecretFile(Path path) {
   /**
    * Refuses with INVALID a file that is none, is too long, or that others than its owner may use.
    */
-  SecretFile {
+  CredentialsFile {
     try {
       if (!Files.isRegularFile(path) || Files.size(path) > BYTES_MAX) {
         throw new Refusal(
