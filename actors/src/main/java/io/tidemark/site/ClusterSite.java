@@ -38,6 +38,9 @@ public final class ClusterSite implements Site {
   /** An order's refusal at its deadline may take so long to arrive. */
   private static final Duration ORDER_GRACE = Duration.ofSeconds(1);
 
+  /** A scheduler's timers do not reach further than some months. */
+  private static final Duration ORDER_WAIT_MAX = Duration.ofDays(1);
+
   private final ActorSystem<?> system;
   private final Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes;
   private final RecipientRef<SiteDirectory.Command> directory;
@@ -125,12 +128,13 @@ public final class ClusterSite implements Site {
 
   @Override
   public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
-    long left = Math.max(0, order.deadlineMicros() - MicroClock.system().micros());
+    long left = order.deadlineMicros() - MicroClock.system().micros();
+    long waited = Math.max(0, Math.min(left, ORDER_WAIT_MAX.toNanos() / 1_000));
     return ask(
             name,
             ref -> new VolumeEntity.OrderTap(order, ref),
             VolumeEntity.OrderDone.class,
-            ORDER_GRACE.plusNanos(TimeUnit.MICROSECONDS.toNanos(left)))
+            ORDER_GRACE.plusNanos(TimeUnit.MICROSECONDS.toNanos(waited)))
         .thenApply(VolumeEntity.OrderDone::body);
   }
 

@@ -32,6 +32,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import scala.jdk.javaapi.FutureConverters;
 
 /** Starts what groups and tags need on a node. */
@@ -73,13 +74,14 @@ final class SiteGroups {
     BiFunction<UUID, String, RecipientRef<ConsistencyTag.Command>> tags =
         (group, name) ->
             sharding.entityRefFor(ConsistencyTag.TYPE_KEY, ConsistencyTag.entityId(group, name));
-    RecipientRef<GroupDirectory.Command> directory =
-        sharding.entityRefFor(GroupDirectory.TYPE_KEY, config.getString("tidemark.site.name"));
+    String siteName = config.getString("tidemark.site.name");
+    Supplier<RecipientRef<GroupDirectory.Command>> directories =
+        () -> sharding.entityRefFor(GroupDirectory.TYPE_KEY, siteName);
     GroupParts groupParts =
         new GroupParts(
             settings,
             tags,
-            () -> directory,
+            directories,
             parts.tags(),
             purge(system, parts),
             parts.clock(),
@@ -93,6 +95,7 @@ final class SiteGroups {
         Entity.of(
             GroupDirectory.TYPE_KEY,
             entity -> GroupDirectory.create(entity.getEntityId(), groups)));
+    RecipientRef<GroupDirectory.Command> directory = directories.get();
     Duration every = config.getDuration("tidemark.group.wake-every");
     akka.cluster.Cluster.get(system)
         .registerOnMemberUp(

@@ -91,7 +91,7 @@ class VolumeEntityTest {
         com.typesafe.config.ConfigFactory.parseString(
                 "akka.persistence.journal.plugin = memory-journal\n"
                     + "akka.persistence.snapshot-store.plugin = memory-snapshots\n"
-                    + "tidemark.volume.session-silence = 600 ms\n"
+                    + "tidemark.volume.session-silence = 2 s\n"
                     + "tidemark.volume.tail-segments-max = 24\n"
                     + "tidemark.volume.snapshot-every = 20\n")
             .withFallback(TestSite.config(worldName, ""));
