@@ -5,6 +5,7 @@ import static io.tidemark.testsite.TestSite.await;
 import static io.tidemark.testsite.TestSite.get;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -18,6 +19,7 @@ import io.tidemark.order.Holds;
 import io.tidemark.order.OrderKind;
 import io.tidemark.order.Quiescing;
 import io.tidemark.order.TapOrder;
+import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -427,6 +429,23 @@ class ConsistencyTagTest {
     assertEquals(ErrorCode.NOT_FOUND, refused(groups().get("g")));
     get(groups().create("g", List.of(new VolumeName("a"))));
     assertEquals("Committed", take(crash("t")).state());
+  }
+
+  /** Without one of its volumes a group has no tags any more; those it has name the others. */
+  @Test
+  void shouldRefuseTagsOfADeletedVolume() throws Exception {
+    assertEquals("Committed", take(crash("before")).state());
+    VolumeName gone = taps.get(2).volume;
+    VolumeId old = get(groups().resolve(gone, "before")).id();
+    get(node.site().deleteVolume(gone));
+    assertFailed(take(crash("after")), ErrorCode.NOT_FOUND, "volume 'c'");
+    assertEquals(0, get(groups().resolve(taps.get(0).volume, "before")).seq());
+    // Another of the same name is not the one that was tagged.
+    get(node.site().createVolume(gone, VOLUME_BYTES, false));
+    assertNotEquals(old, TestSite.join(node.site().volume(gone)).id());
+    assertEquals(old, get(groups().resolve(gone, "before")).id());
+    taps.set(2, new FakeTap(gone).attach(node));
+    assertEquals("Committed", take(crash("again")).state());
   }
 
   /** What cannot be a group, and a tag's name in two groups of a volume. */

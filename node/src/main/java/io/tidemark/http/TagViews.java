@@ -51,7 +51,8 @@ final class TagViews {
     json.put("state", tag.state());
     json.put("time", new MicroTime(tag.timeMicros()).toString());
     json.put("consistency", tag.applicationConsistent() ? "application" : "crash");
-    json.put("downgraded", tag.committed() && tag.spec().application() != tag.applicationConsistent());
+    json.put(
+        "downgraded", tag.committed() && tag.spec().application() != tag.applicationConsistent());
     json.put("holdMicros", tag.holdMicros());
     ArrayNode points = json.putArray("points");
     for (TagMark mark : tag.marks()) {

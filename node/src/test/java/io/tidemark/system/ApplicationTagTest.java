@@ -65,8 +65,7 @@ class ApplicationTagTest {
     site.client.createVolume(fileSystem, VOLUME_BYTES);
     Servers paths = new Servers(work);
     Files.writeString(applications, paths.applications(work.resolve("live")));
-    try (TestSite.TestTap tap =
-        site.tap(fileSystem, backing, "--apps", applications.toString())) {
+    try (TestSite.TestTap tap = site.tap(fileSystem, backing, "--apps", applications.toString())) {
       tap.start();
       tap.awaitServed();
       ObjectNode group = SiteClient.object().put("name", "g-" + fileSystem);
@@ -156,8 +155,7 @@ class ApplicationTagTest {
     Await.until(
         "both write",
         LIMIT,
-        () ->
-            postgres.number("pgbench_history") > pg + 100 && mariaDb.number("t.hist") > my + 100);
+        () -> postgres.number("pgbench_history") > pg + 100 && mariaDb.number("t.hist") > my + 100);
   }
 
   /** Hooks that fail, hang and print megabytes, and an application that there is not. */
@@ -246,8 +244,7 @@ class ApplicationTagTest {
         postgres.assertSound();
         mariaDb.assertSound();
         assertEquals(quiesced, postgres.redoBytes() <= IDLE_BYTES_MAX, postgres.log());
-        assertEquals(
-            quiesced, !mariaDb.log().contains("Starting crash recovery"), mariaDb.log());
+        assertEquals(quiesced, !mariaDb.log().contains("Starting crash recovery"), mariaDb.log());
         assertTrue(mariaDb.log().contains("End of log at LSN"), mariaDb.log());
         assertFalse(mariaDb.log().contains("[ERROR]"), mariaDb.log());
       }
@@ -303,8 +300,7 @@ class ApplicationTagTest {
     }
 
     void fill() throws Exception {
-      Shell.as(
-          "postgres", bin("pgbench"), "-i", "-q", "-s", "1", "-h", run.toString(), "postgres");
+      Shell.as("postgres", bin("pgbench"), "-i", "-q", "-s", "1", "-h", run.toString(), "postgres");
     }
 
     Process load() throws IOException {
@@ -418,7 +414,13 @@ class ApplicationTagTest {
 
     private String[] client(String statement) {
       return new String[] {
-        "mariadb", "--no-defaults", "-uroot", "-N", "-S", run.resolve("s").toString(), "-e",
+        "mariadb",
+        "--no-defaults",
+        "-uroot",
+        "-N",
+        "-S",
+        run.resolve("s").toString(),
+        "-e",
         statement
       };
     }

@@ -10,13 +10,51 @@ import java.util.Optional;
 final class PostgresHook extends SessionHook {
   private static final int VERSION_MIN = 150_000;
 
-  /** Every table that a transaction of this data base could be writing. */
+  /**
+   * Locks every table that a transaction of this data base could be writing. Transactions take them
+   * in orders of their own: who holds one and waits for the next lets all go well before anybody's
+   * deadlock check is due, so that none of the application's transactions is ever its victim, and
+   * begins again with the one that he could not have. For the first one nothing is held meanwhile,
+   * so it is waited for as long as there is time.
+   */
   private static final String LOCK_TABLES =
-      "DO $tidemark$ DECLARE t regclass; BEGIN FOR t IN SELECT c.oid FROM pg_class c JOIN"
-          + " pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND"
-          + " c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
-          + " ORDER BY c.oid LOOP EXECUTE format('LOCK TABLE ONLY %s IN EXCLUSIVE MODE', t);"
-          + " END LOOP; END $tidemark$;";
+      """
+      DO $tidemark$
+      DECLARE
+        due interval := current_setting('deadlock_timeout')::interval;
+        first oid[] := '{}';
+        tables oid[];
+        wanted oid;
+        ends timestamptz;
+        millis int;
+      BEGIN
+        LOOP
+          SELECT array_agg(c.oid ORDER BY array_position(first, c.oid), c.oid) INTO tables
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+              AND n.nspname NOT IN ('pg_catalog', 'information_schema');
+          ends := NULL;
+          BEGIN
+            FOREACH wanted IN ARRAY coalesce(tables, '{}') LOOP
+              millis := 0;
+              IF ends IS NOT NULL THEN
+                millis := 1000 * least(extract(epoch FROM due * 0.25),
+                  extract(epoch FROM ends - clock_timestamp()));
+                IF millis < 1 THEN
+                  RAISE lock_not_available;
+                END IF;
+              END IF;
+              PERFORM set_config('lock_timeout', millis::text, true);
+              EXECUTE format('LOCK TABLE ONLY %s IN EXCLUSIVE MODE', wanted::regclass);
+              ends := coalesce(ends, clock_timestamp() + due * 0.6);
+            END LOOP;
+            EXIT;
+          EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            first := wanted || array_remove(first, wanted);
+          END;
+          PERFORM pg_sleep(0.02);
+        END LOOP;
+      END $tidemark$;      """;
 
   private final ApplicationSpec.Postgres spec;
 
@@ -78,7 +116,6 @@ final class PostgresHook extends SessionHook {
     long frozenMillis = millisUntil(frozenUntil);
     session.ask("SET idle_session_timeout = %d;".formatted(frozenMillis), until);
     session.ask("SET idle_in_transaction_session_timeout = %d;".formatted(frozenMillis), until);
-    session.ask("SET lock_timeout = %d;".formatted(millisUntil(until)), until);
     // The first may take long; so the second has little to do.
     session.ask("CHECKPOINT;", until);
     switch (spec.mode()) {

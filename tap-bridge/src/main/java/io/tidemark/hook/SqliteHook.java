@@ -41,6 +41,7 @@ final class SqliteHook extends SessionHook {
 
   @Override
   String hold(Session session, long until, long frozenUntil) throws HookFailure {
+    session.ask(".timeout " + millisUntil(until), until);
     Path log = Path.of(spec.database() + "-wal");
     String mode = session.value("PRAGMA journal_mode;", until);
     boolean wal = mode.equals("wal");
