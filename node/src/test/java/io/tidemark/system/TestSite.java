@@ -148,7 +148,12 @@ final class TestSite implements AutoCloseable {
   }
 
   TestTap tap(String volume, Path backing, String... more) throws IOException {
-    return new TestTap(this, volume, backing, List.of(more));
+    return new TestTap(this, volume, volume, backing, List.of(more));
+  }
+
+  /** Another tap for a volume that has one, with a socket and a log of its own. */
+  TestTap secondTap(String volume, Path backing) throws IOException {
+    return new TestTap(this, volume + "-second", volume, backing, List.of());
   }
 
   @Override
@@ -161,18 +166,20 @@ final class TestSite implements AutoCloseable {
   /** A tap in front of one backing file, on a Unix socket. */
   static final class TestTap implements AutoCloseable {
     private final TestSite site;
+    private final String name;
     private final String volume;
     private final Path backing;
     private final List<String> more;
     private final Path socket;
     private Forked process;
 
-    private TestTap(TestSite site, String volume, Path backing, List<String> more) {
+    private TestTap(TestSite site, String name, String volume, Path backing, List<String> more) {
       this.site = site;
+      this.name = name;
       this.volume = volume;
       this.backing = backing;
       this.more = more;
-      this.socket = site.directory.resolve(volume + ".sock");
+      this.socket = site.directory.resolve(name + ".sock");
     }
 
     String uri() {
@@ -187,7 +194,7 @@ final class TestSite implements AutoCloseable {
       arguments.addAll(more);
       process =
           Forked.start(
-              site.directory.resolve("tap-" + volume + ".log"),
+              site.directory.resolve("tap-" + name + ".log"),
               List.of("-Xmx128m"),
               arguments.toArray(String[]::new));
     }

@@ -50,8 +50,11 @@ class TwoNodesTest {
     first.alsoSet(seeds);
     second.alsoSet(seeds);
     sites.addAll(List.of(second, first));
-    first.start();
-    second.start();
+    // For the first time and at once: both make the tables, one of them forms the cluster.
+    first.launch();
+    second.launch();
+    first.awaitReady();
+    second.awaitReady();
   }
 
   @AfterAll

@@ -54,7 +54,7 @@ final class PostgresHook extends SessionHook {
           END;
           PERFORM pg_sleep(0.02);
         END LOOP;
-      END $tidemark$;      """;
+      END $tidemark$;""";
 
   private final ApplicationSpec.Postgres spec;
 

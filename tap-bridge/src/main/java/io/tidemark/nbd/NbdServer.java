@@ -259,8 +259,8 @@ public final class NbdServer implements AutoCloseable {
   }
 
   /**
-   * Stops listening, answers new requests with ESHUTDOWN, lets those in flight finish for {@code
-   * closeMillis}, then drops what is left. Repeatable.
+   * Stops listening, takes no more requests, lets those in flight finish for {@code closeMillis},
+   * then drops what is left. A client that connects again finds nothing failed. Repeatable.
    */
   @Override
   public void close() {

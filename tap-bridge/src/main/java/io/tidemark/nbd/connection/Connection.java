@@ -171,7 +171,9 @@ public final class Connection implements Runnable {
     while (true) {
       if (intake.has(headerBytes)) {
         parse(headerBytes);
-        if (type == Nbd.CMD_DISC) {
+        if (type == Nbd.CMD_DISC || closing) {
+          // Not ESHUTDOWN: a client that connects again sends anew what was not answered, but
+          // hands an error on to its user.
           return;
         }
         batch++;
@@ -263,10 +265,6 @@ public final class Connection implements Runnable {
   /** Checks the parsed request; returns why it is refused, with {@code refusal} set, or null. */
   private String check() {
     refusal = NbdError.EINVAL;
-    if (closing) {
-      refusal = NbdError.ESHUTDOWN;
-      return "the server is shutting down";
-    }
     Command command = type < COMMANDS.length ? COMMANDS[type] : null;
     if (command == null) {
       return "unknown command " + type;
