@@ -91,8 +91,8 @@ class ApplicationTagTest {
           frozen-max = 60 s
           applications {
             fs { kind = fsfreeze, mount-point = "%s" }
-            pg { kind = postgresql, mode = lock, host = "%s", user = postgres, on = [fs] }
-            my { kind = mariadb, socket = "%s", user = root, on = [fs] }
+            pg { kind = postgresql, mode = lock, host = "%s", user = postgres, on = [fs], time-limit = 55 s }
+            my { kind = mariadb, socket = "%s", user = root, on = [fs], time-limit = 55 s }
             bad { kind = scripts, directory = "%s" }
             soft { kind = scripts, directory = ${applications.bad.directory}, on-failure = crash }
             hung { kind = scripts, directory = "%s", time-limit = 1 s }
