@@ -30,6 +30,7 @@ import io.tidemark.journal.JournalSettings;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.tls.TlsFiles;
 import io.tidemark.volume.RestingVolumes;
 import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeHistories;
@@ -215,6 +216,10 @@ public final class SiteSystem {
         "akka.cluster.multi-data-center.self-data-center", config.getString("tidemark.site.name"));
     akka.put("akka.remote.artery.canonical.hostname", config.getString("tidemark.cluster.address"));
     akka.put("akka.remote.artery.canonical.port", config.getInt("tidemark.cluster.port"));
+    if (TlsFiles.of(config).isPresent()) {
+      akka.put("akka.remote.artery.transport", "tls-tcp");
+      akka.put("akka.remote.artery.ssl.ssl-engine-provider", ArteryTls.class.getName());
+    }
     akka.put(
         "akka.cluster.sharding.passivation.default-idle-strategy.idle-entity.timeout",
         config.getString("tidemark.volume.passivate-after"));

@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
       "  node      Run a node of a site, from a configuration file",
       "  tap       Serve volumes over NBD and capture every write",
       "  demo      The whole story on this machine, proving each claim",
+      "  certs     Make a certificate authority and certificates for nodes and taps",
       "  bench     Measure this build on this machine",
       "  test      Install what the tests need where that is allowed, then run them all",
       "",

@@ -28,6 +28,7 @@ import io.tidemark.job.JobRegistry;
 import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServer;
 import io.tidemark.nbd.NbdServerSettings;
+import io.tidemark.nbd.NbdTls;
 import io.tidemark.point.StoredPoints;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
@@ -40,6 +41,7 @@ import io.tidemark.site.SiteSystem;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.LiveLinks;
 import io.tidemark.taplink.TapLinkServer;
+import io.tidemark.tls.TlsFiles;
 import io.tidemark.verify.TapComparison;
 import io.tidemark.verify.VerifyJobs;
 import java.net.InetSocketAddress;
@@ -59,6 +61,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -79,6 +82,7 @@ final class NodeProcess implements AutoCloseable {
   private record Stopping(String what, Stop stop) {}
 
   private final NodeSettings settings;
+  private final Optional<SSLContext> tls;
   private final MicroClock clock = MicroClock.system();
   private final Deque<Stopping> started = new ArrayDeque<>();
   private final Map<String, String> addresses = Collections.synchronizedMap(new LinkedHashMap<>());
@@ -88,6 +92,7 @@ final class NodeProcess implements AutoCloseable {
 
   private NodeProcess(NodeSettings settings) {
     this.settings = settings;
+    this.tls = settings.tls().map(TlsFiles::context);
   }
 
   /**
@@ -212,7 +217,7 @@ final class NodeProcess implements AutoCloseable {
                 wanted.host(),
                 wanted.port(),
                 site.journal(),
-                LinkSettings.defaults()),
+                tls.map(LinkSettings.defaults()::withTls).orElseGet(LinkSettings::defaults)),
             STEP_LIMIT,
             "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
     started("tap link", () -> link.close().toCompletableFuture().join());
@@ -239,7 +244,9 @@ final class NodeProcess implements AutoCloseable {
         NbdServer.start(
             new NbdListenAddress.Tcp(settings.images().host(), settings.images().port()),
             server.exports(),
-            NbdServerSettings.defaults());
+            tls.map(context -> new NbdTls(context, true, true))
+                .map(NbdServerSettings.defaults()::withTls)
+                .orElseGet(NbdServerSettings::defaults));
     started("images' NBD server", nbd::close);
     NbdListenAddress listening = nbd.addresses().get(0);
     addresses.put("images", listening.toString());
@@ -249,7 +256,7 @@ final class NodeProcess implements AutoCloseable {
             NodeIdentity.of(settings.data()),
             server,
             volumePoints,
-            listening::uri,
+            tls.isPresent() ? listening::tlsUri : listening::uri,
             clock);
     started("images", images::stop);
     await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
