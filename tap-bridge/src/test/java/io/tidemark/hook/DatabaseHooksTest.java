@@ -226,8 +226,7 @@ class DatabaseHooksTest {
       // Each writer is a process of its own: SQLite gives no turns to who waits for its lock.
       String insert = "sqlite3 -cmd '.timeout 20000' '%s' 'INSERT INTO t VALUES(1)'".formatted(db);
       Process load =
-          Host.start(
-              directory.resolve("load.log"), "sh", "-c", "while :; do " + insert + "; done");
+          Host.start(directory.resolve("load.log"), "sh", "-c", "while :; do " + insert + "; done");
       Host.await("there is load", Host.LIMIT, () -> count(db) > 20);
       try (Applications applications =
           applications(
