@@ -124,6 +124,7 @@ class ApplicationTagTest {
     Path my = mountPoint.resolve("my");
     Shell.run("cp", "-a", directory.resolve("pg-new").toString(), pg.toString()).orFail();
     Shell.run("cp", "-a", directory.resolve("my-new").toString(), my.toString()).orFail();
+    Shell.run("sync", "-f", mountPoint.toString()).orFail(); // the servers take it for synced
     try (PostgresServer postgres = new PostgresServer(paths.work().resolve("pg-live"), pg);
         MariaDbServer mariaDb = new MariaDbServer(paths.work().resolve("my-live"), my)) {
       postgres.fill();
