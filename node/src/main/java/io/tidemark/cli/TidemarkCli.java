@@ -48,6 +48,7 @@ import picocli.CommandLine.Spec;
       GroupCommands.class,
       TagCommands.class,
       ImageCommands.class,
+      FileCommands.class,
       JobCommands.class,
       VerifyCommand.class,
       StatusCommand.class,

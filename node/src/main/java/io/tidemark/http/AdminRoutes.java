@@ -51,6 +51,7 @@ public final class AdminRoutes extends Exchange {
 
   public AdminRoutes(AdminServices services) {
     this.services = services;
+    FileRoutes files = new FileRoutes(services.files());
     Route volumes =
         new VolumeRoutes(
                 services.site(),
@@ -58,10 +59,12 @@ public final class AdminRoutes extends Exchange {
                 services.points(),
                 services.images(),
                 services.verifications(),
+                files,
                 services.clock())
             .route();
     Route images =
-        new ImageRoutes(services.images(), new GroupImages(services.groups(), services.images()))
+        new ImageRoutes(
+                services.images(), new GroupImages(services.groups(), services.images()), files)
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();

@@ -26,7 +26,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 
-/** {@code /volumes}: create, list, show, delete, timeline, points, verify. */
+/** {@code /volumes}: create, list, show, delete, timeline, points, files, verify. */
 final class VolumeRoutes extends Exchange {
   static final int SECTOR_BYTES = 512;
   static final long VOLUME_BYTES_MAX = 64L << 40;
@@ -42,6 +42,7 @@ final class VolumeRoutes extends Exchange {
   private final VolumePoints points;
   private final Images images;
   private final Verifications verifications;
+  private final FileRoutes files;
   private final MicroClock clock;
 
   VolumeRoutes(
@@ -50,12 +51,14 @@ final class VolumeRoutes extends Exchange {
       VolumePoints points,
       Images images,
       Verifications verifications,
+      FileRoutes files,
       MicroClock clock) {
     this.site = site;
     this.groups = groups;
     this.points = points;
     this.images = images;
     this.verifications = verifications;
+    this.files = files;
     this.clock = clock;
   }
 
@@ -73,6 +76,7 @@ final class VolumeRoutes extends Exchange {
         pathEndOrSingleSlash(() -> concat(get(() -> show(name)), delete(() -> remove(name)))),
         path("timeline", () -> get(() -> timeline(name))),
         path("points", () -> get(() -> point(name))),
+        files.ofVolume(name),
         path(
             "verify",
             () ->

@@ -15,6 +15,7 @@ import io.tidemark.cassandra.Schema;
 import io.tidemark.config.Endpoint;
 import io.tidemark.config.NodeSettings;
 import io.tidemark.export.ExportJobs;
+import io.tidemark.files.SiteFiles;
 import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
 import io.tidemark.http.AdminServices;
@@ -273,6 +274,17 @@ final class NodeProcess implements AutoCloseable {
             segments,
             new TapComparison(site.site(), volumePoints, taps));
     started("verifications", verifications::close);
+    SiteFiles files =
+        new SiteFiles(
+            site.system(),
+            volumePoints,
+            images,
+            server,
+            NodeIdentity.of(settings.data()),
+            settings.data().resolve("files"),
+            clock,
+            settings.config().getBoolean("tidemark.files.replay-xfs"));
+    started("files", files::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -289,6 +301,7 @@ final class NodeProcess implements AutoCloseable {
             jobs,
             exports,
             verifications,
+            files,
             status,
             clock);
     InetSocketAddress admin =

@@ -18,12 +18,16 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -112,6 +116,15 @@ class CliTest {
         "timeline db --buckets 0 | 2 | INVALID",
         "timeline db --buckets many | 2 | buckets",
         "verify none | 4 | NOT_FOUND",
+        "files ls db --at latest relative | 2 | INVALID",
+        "files ls db --at latest /none | 4 | NOT_FOUND",
+        "files ls db /none | 2 | --at",
+        "files get db --at latest / | 2 | directory",
+        "files get none --at latest /a.txt | 4 | NOT_FOUND",
+        "files get db --at latest /a.txt --to / | 3 | ALREADY_EXISTS",
+        "files get db --at latest /a.txt --to /nowhere/a.txt | 1 | FAILED",
+        "files history db /a.txt | 2 | INVALID",
+        "files history db /a.txt --at yesterday | 2 | names no recovery point",
         "group show none | 4 | NOT_FOUND",
         "group create a/b --volume db | 2 | is no name",
         "group create x | 2 | --volume",
@@ -184,6 +197,39 @@ class CliTest {
     assertTrue(run("status").out().startsWith("site here"));
   }
 
+  /** Names of any bytes are shown, asked for, and fetched whole or not at all. */
+  @Test
+  void shouldFetchFiles(@TempDir Path directory) throws Exception {
+    Ran list = run("files", "ls", "db", "--at", "latest", "/");
+    assertTrue(list.out().contains("0640  1    2    10"), list.out());
+    assertTrue(list.out().contains("odd??name"), list.out());
+    Ran encoded = run("files", "ls", "db", "--at", "latest", "/", "--encoded");
+    assertTrue(encoded.out().contains("odd%FF%0Aname"), encoded.out());
+    JsonNode json =
+        new ObjectMapper()
+            .readTree(run("files", "ls", "db", "--at", "latest", "/", "--json").out());
+    assertEquals(3, json.path("entries").size());
+    assertTrue(json.path("next").isNull());
+    assertEquals(2, run("files", "ls", "db", "--at", "latest", "/\ufffd").exit());
+    assertTrue(run("files", "ls", "db", "--at", "latest", "/\ufffd").err().contains("--encoded"));
+    assertEquals(4, run("files", "ls", "db", "--at", "latest", "/ #?&+\u00fc", "--encoded").exit());
+    assertEquals(2, run("files", "ls", "db", "--at", "latest", "/%zz", "--encoded").exit());
+    Path to = directory.resolve("fetched");
+    Ran got =
+        run("files", "get", "db", "--at", "latest", "/odd%FF%0Aname", "--encoded", "--to", "" + to);
+    assertEquals(0, got.exit(), got.err());
+    assertEquals("odd", Files.readString(to));
+    assertEquals(3, run("files", "get", "db", "--at", "latest", "/a.txt", "--to", "" + to).exit());
+    assertEquals("odd", Files.readString(to));
+    try (Stream<Path> left = Files.list(directory)) {
+      assertEquals(List.of(to), left.toList());
+    }
+    Ran history = run("files", "history", "db", "/a.txt", "--at", "seq:1", "--hash");
+    assertTrue(history.out().contains("absent"), history.out());
+    assertTrue(history.out().contains("00ff"), history.out());
+    assertTrue(history.err().contains("seq:1 was passed over: dark"), history.err());
+  }
+
   /** Groups and tags: created, taken, listed, locked, opened. */
   @Test
   void shouldTagGroups() throws Exception {
@@ -254,6 +300,10 @@ class CliTest {
         "image list",
         "image close",
         "image export",
+        "files",
+        "files ls",
+        "files get",
+        "files history",
         "jobs",
         "jobs list",
         "jobs show",

@@ -571,6 +571,88 @@ class AdminHttpTest {
     assertFalse(page.body().matches("(?s).*(src|href)=\"(https?:)?//.*"));
   }
 
+  /** Files by any bytes, page by page, and what is wrong with a question. */
+  @Test
+  void shouldListFiles() throws Exception {
+    JsonNode page = get("/api/v1/volumes/db/files?at=latest&limit=2");
+    assertEquals("replayed", page.at("/fileSystem/journal").asText());
+    assertEquals("directory", page.at("/entry/type").asText());
+    assertEquals("a.txt", page.at("/entries/0/name").asText());
+    assertEquals("0640", page.at("/entries/0/mode").asText());
+    assertEquals("b%20c", page.path("next").asText());
+    JsonNode rest = get("/api/v1/volumes/db/files?at=latest&limit=2&after=b%20c");
+    assertEquals("odd%FF%0Aname", rest.at("/entries/0/encodedName").asText());
+    assertTrue(rest.path("next").isNull());
+    JsonNode odd = get("/api/v1/images/any/files?path=/odd%FF%0Aname");
+    assertEquals(3, odd.at("/entry/sizeBytes").asInt());
+    JsonNode history =
+        get("/api/v1/volumes/db/files/history?path=/a.txt&at=seq:3&at=seq:2&hash=true");
+    assertEquals(2, history.path("points").asInt());
+    assertEquals("00ff", history.at("/versions/1/sha256").asText());
+    String spread = "?path=/a.txt&from=2026-01-31T12:00:00Z&to=2026-01-31T13:00:00Z&points=";
+    assertEquals(7, get("/api/v1/volumes/db/files/history" + spread + "7").path("points").asInt());
+    for (String wrong :
+        new String[] {
+          "files?path=/",
+          "files?at=latest&path=relative",
+          "files?at=latest&path=",
+          "files?at=latest&path=/a%00b",
+          "files?at=latest&limit=0",
+          "files?at=latest&limit=10001",
+          "files?at=latest&partition=-1",
+          "files?at=latest&patch=/",
+          "files?at=latest&at=seq:1",
+          "content?at=latest&path=/",
+          "files/history?path=/a.txt",
+          "files/history?at=latest",
+          "files/history?path=/a.txt&from=2026-01-31T12:00:00Z",
+          "files/history" + spread + "1"
+        }) {
+      assertProblem(400, "INVALID", send("GET", "/api/v1/volumes/db/" + wrong, null));
+    }
+    String cut = "GET /api/v1/images/any/files?path=/%4 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    assertTrue(exchange(cut).startsWith("HTTP/1.1 400"), exchange(cut));
+    String tooLong = "/api/v1/volumes/db/files?at=latest&path=/" + "x".repeat(4_096);
+    assertProblem(413, "LIMIT", send("GET", tooLong, null));
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/images/any/content?path=/none", null));
+  }
+
+  /** The whole, a part, and no part of a file. */
+  @Test
+  void shouldServeRanges() throws Exception {
+    assertRange(null, 200, "0123456789");
+    assertRange("bytes=2-4", 206, "234");
+    assertRange("bytes=8-", 206, "89");
+    assertRange("bytes=-3", 206, "789");
+    assertRange("bytes=5-999", 206, "56789");
+    assertRange("bytes=0-1,4-5", 200, "0123456789");
+    assertRange("lines=1-2", 200, "0123456789");
+    HttpRequest past =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/images/any/content?path=/a.txt"))
+            .header("Range", "bytes=10-")
+            .build();
+    assertProblem(416, "INVALID", HTTP.send(past, HttpResponse.BodyHandlers.ofString()));
+    HttpResponse<String> empty = send("GET", "/api/v1/images/any/content?path=/b%20c", null);
+    assertEquals(200, empty.statusCode());
+    assertEquals("", empty.body());
+    assertEquals(
+        "attachment; filename*=UTF-8''b%20c",
+        empty.headers().firstValue("Content-Disposition").orElse(""));
+  }
+
+  private static void assertRange(String range, int status, String content) throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/images/any/content?path=/a.txt"));
+    if (range != null) {
+      request.header("Range", range);
+    }
+    HttpResponse<String> response =
+        HTTP.send(request.build(), HttpResponse.BodyHandlers.ofString());
+    assertEquals(status, response.statusCode());
+    assertEquals(content, response.body());
+    assertEquals(status == 206, response.headers().firstValue("Content-Range").isPresent());
+  }
+
   /** Each documented path and method is answered by the node, and not with 404 for the path. */
   @Test
   void shouldAnswerEveryDocumentedPath() throws Exception {

@@ -55,6 +55,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<VolumeName, VolumeSummary> volumes = new ConcurrentSkipListMap<>();
   private final Map<String, ImageSummary> images = new ConcurrentSkipListMap<>();
   private final Map<String, JobSummary> jobs = new TreeMap<>();
+  private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
   volatile List<String> notReady = List.of();
 
@@ -66,7 +67,8 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
-    return new AdminServices(this, groups, this, this, jobs(), this, this, status(), () -> NOW);
+    return new AdminServices(
+        this, groups, this, this, jobs(), this, this, files, status(), () -> NOW);
   }
 
   private NodeStatus status() {
