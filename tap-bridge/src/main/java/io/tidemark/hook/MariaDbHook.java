@@ -12,7 +12,12 @@ import java.util.Optional;
  */
 final class MariaDbHook extends SessionHook {
   /** Longer than InnoDB's purge needs to come round with a short history. */
-  private static final Duration SETTLE_MAX = Duration.ofSeconds(5);
+  private static final Duration SETTLE_MAX = Duration.ofSeconds(8);
+
+  /** InnoDB's master thread wakes purge once a second. */
+  private static final Duration STILL = Duration.ofMillis(1_200);
+
+  private static final long NONE = -1;
 
   private static final String LSN =
       "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME ="
@@ -20,6 +25,7 @@ final class MariaDbHook extends SessionHook {
   private static final String CHECKPOINT_NOW = "SET GLOBAL innodb_log_checkpoint_now = ON;";
 
   private final ApplicationSpec.MariaDb spec;
+  private long checkpoint = NONE;
 
   MariaDbHook(ApplicationSpec.MariaDb spec) {
     super(spec.runAs());
@@ -68,7 +74,8 @@ final class MariaDbHook extends SessionHook {
       session.ask("SET SESSION max_statement_time = %d;".formatted(secondsUntil(until)), until);
     }
     // Under the lock only: without it the server goes on for as long as it is written to.
-    boolean checkpoint = mariaDb && spec.innodbCheckpoint();
+    boolean settles = mariaDb && spec.innodbCheckpoint();
+    checkpoint = NONE;
     if (spec.mode() == MariaDbMode.BACKUP_STAGE) {
       for (String stage : List.of("START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT")) {
         session.ask("BACKUP STAGE " + stage + ";", until);
@@ -76,25 +83,28 @@ final class MariaDbHook extends SessionHook {
       return "commits are blocked";
     }
     session.ask("FLUSH TABLES WITH READ LOCK;", until);
-    return checkpoint ? settle(session, until) : "tables are locked";
+    return settles ? settle(session, until) : "tables are locked";
   }
 
-  /** Purge and the like still write: until two checkpoints see the same end of the log. */
-  private static String settle(Session session, long until) throws HookFailure {
+  /** Purge and the like still write, once a second at least: until the log has stood still. */
+  private String settle(Session session, long until) throws HookFailure {
     long settleUntil = Math.min(until, System.nanoTime() + SETTLE_MAX.toNanos());
     session.ask(CHECKPOINT_NOW, until);
-    String before = session.value(LSN, until);
+    long stillSince = System.nanoTime();
+    checkpoint = Long.parseLong(session.value(LSN, until));
     while (true) {
-      session.ask("DO SLEEP(0.05);", until);
+      session.ask("DO SLEEP(0.1);", until);
       session.ask(CHECKPOINT_NOW, until);
-      String now = session.value(LSN, until);
-      if (now.equals(before)) {
+      long now = Long.parseLong(session.value(LSN, until));
+      if (now != checkpoint) {
+        stillSince = System.nanoTime();
+        checkpoint = now;
+      } else if (System.nanoTime() - stillSince > STILL.toNanos()) {
         return "tables are locked; InnoDB checkpoint at " + now + ", nothing logged after it";
       }
       if (System.nanoTime() > settleUntil) {
         return "tables are locked; InnoDB checkpoint at " + now + ", but it goes on logging";
       }
-      before = now;
     }
   }
 
@@ -104,7 +114,11 @@ final class MariaDbHook extends SessionHook {
       session.ask("BACKUP STAGE END;", until);
       return "commits are no longer blocked";
     }
+    long logged =
+        checkpoint == NONE ? 0 : Long.parseLong(session.value(LSN, until)) - checkpoint;
     session.ask("UNLOCK TABLES;", until);
-    return "tables are unlocked";
+    return logged == 0
+        ? "tables are unlocked"
+        : "tables are unlocked; InnoDB had logged " + logged + " bytes since its checkpoint";
   }
 }
