@@ -114,8 +114,7 @@ final class MariaDbHook extends SessionHook {
       session.ask("BACKUP STAGE END;", until);
       return "commits are no longer blocked";
     }
-    long logged =
-        checkpoint == NONE ? 0 : Long.parseLong(session.value(LSN, until)) - checkpoint;
+    long logged = checkpoint == NONE ? 0 : Long.parseLong(session.value(LSN, until)) - checkpoint;
     session.ask("UNLOCK TABLES;", until);
     return logged == 0
         ? "tables are unlocked"
