@@ -59,6 +59,7 @@ public final class AdminRoutes extends Exchange {
                 services.points(),
                 services.images(),
                 services.verifications(),
+                services.recovery().drills(),
                 files,
                 services.clock())
             .route();
@@ -68,6 +69,9 @@ public final class AdminRoutes extends Exchange {
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
+    Route compare = new CompareRoutes(services.recovery().comparisons()).route();
+    Route drills = new DrillRoutes(services.recovery().drills()).route();
+    Route rollback = new RollbackRoutes(services.recovery().rollbacks()).route();
     this.api =
         pathPrefix(
             "api",
@@ -79,6 +83,9 @@ public final class AdminRoutes extends Exchange {
                             path("site", () -> get(this::site)),
                             path("events", () -> get(this::events)),
                             volumes,
+                            compare,
+                            rollback,
+                            drills,
                             groups,
                             images,
                             jobs)));

@@ -19,6 +19,7 @@ public record AdminServices(
     Jobs jobs,
     Exports exports,
     Verifications verifications,
+    RecoveryServices recovery,
     VolumeFiles files,
     NodeStatus status,
     MicroClock clock) {}

@@ -3,6 +3,7 @@ package io.tidemark.files;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.index.MappedExtent;
 import io.tidemark.localfile.LocalFiles;
+import io.tidemark.point.Changes;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.At;
@@ -116,6 +117,11 @@ final class ImageFilePoints implements VolumePoints {
         extents.add(new MappedExtent(at, length, seq, seq, at));
       }
       return CompletableFuture.completedStage(extents);
+    }
+
+    @Override
+    public CompletionStage<Changes> changedAfter(WriteSeq seq, ByteRange within, int rangesMax) {
+      return CompletableFuture.completedStage(new Changes(List.of(within), within.end()));
     }
   }
 }
