@@ -45,6 +45,7 @@ public final class ClusterSite implements Site {
   private final Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes;
   private final RecipientRef<SiteDirectory.Command> directory;
   private final ActorRef<Topic.Command<SitePublication>> topic;
+  private final RestingSummaries resting;
   private final Duration timeout;
 
   ClusterSite(
@@ -52,11 +53,13 @@ public final class ClusterSite implements Site {
       Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes,
       RecipientRef<SiteDirectory.Command> directory,
       ActorRef<Topic.Command<SitePublication>> topic,
+      RestingSummaries resting,
       Duration timeout) {
     this.system = system;
     this.volumes = volumes;
     this.directory = directory;
     this.topic = topic;
+    this.resting = resting;
     this.timeout = timeout;
   }
 
@@ -79,10 +82,17 @@ public final class ClusterSite implements Site {
         .thenCompose(
             names ->
                 Source.from(names)
-                    .mapAsync(ASKS_IN_FLIGHT, this::existing)
+                    .mapAsync(ASKS_IN_FLIGHT, this::restingOrAwake)
                     .filter(Optional::isPresent)
                     .map(Optional::get)
                     .runWith(Sink.seq(), system));
+  }
+
+  private CompletionStage<Optional<VolumeSummary>> restingOrAwake(VolumeName name) {
+    return resting
+        .find(name)
+        .thenCompose(
+            found -> found.isPresent() ? CompletableFuture.completedStage(found) : existing(name));
   }
 
   /** Empty for a name that is listed but has no volume: it is being created or deleted. */

@@ -16,7 +16,7 @@ public interface Site {
   /** {@code ALREADY_EXISTS} when the name is taken with other settings; repeating is safe. */
   CompletionStage<VolumeSummary> createVolume(VolumeName name, long sizeBytes, boolean synchronous);
 
-  /** In name order. */
+  /** In name order. Volumes that left memory are not brought back for it. */
   CompletionStage<List<VolumeSummary>> volumes();
 
   CompletionStage<VolumeSummary> volume(VolumeName name);

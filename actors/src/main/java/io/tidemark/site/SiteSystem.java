@@ -30,6 +30,8 @@ import io.tidemark.journal.JournalSettings;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.tls.TlsFiles;
+import io.tidemark.volume.RestingVolumes;
 import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeHistories;
 import io.tidemark.volume.VolumeParts;
@@ -90,7 +92,7 @@ public final class SiteSystem {
     }
     ActorSystem<Void> system = ActorSystem.create(Behaviors.empty(), NAME, setup);
     try {
-      parts.journalSession().ifPresent(session -> createTables(system, session));
+      parts.journalSession().ifPresent(session -> createTables(system, full, session));
       SiteSystem started = wire(system, full, parts);
       join(system, full);
       return started;
@@ -101,9 +103,10 @@ public final class SiteSystem {
   }
 
   private static void createTables(
-      ActorSystem<Void> system, Supplier<CompletionStage<CqlSession>> open) {
+      ActorSystem<Void> system, Config config, Supplier<CompletionStage<CqlSession>> open) {
+    String keyspace = CassandraSettings.of(config).keyspace();
     try (CqlSession session = open.get().toCompletableFuture().join()) {
-      JournalTables.create(system, session);
+      JournalTables.create(system, keyspace, session);
     }
   }
 
@@ -114,6 +117,7 @@ public final class SiteSystem {
         system.systemActorOf(
             Topic.create(SitePublication.class, "site-events"), "site-events", Props.empty());
     SecureRandom random = new SecureRandom();
+    RestingVolumes resting = RestingPublication.start(system);
     VolumeParts volumeParts =
         new VolumeParts(
             siteName,
@@ -126,12 +130,14 @@ public final class SiteSystem {
             system.dispatchers().lookup(DispatcherSelector.fromConfig("tidemark.index-dispatcher")),
             parts.clock(),
             () -> random.nextLong() & Long.MAX_VALUE,
+            resting,
             event -> topic.tell(Topic.publish(new SitePublication(event))));
     ClusterSharding sharding = ClusterSharding.get(system);
     sharding.init(
         Entity.of(
-            VolumeEntity.TYPE_KEY,
-            entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts)));
+                VolumeEntity.TYPE_KEY,
+                entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts))
+            .withStopMessage(VolumeEntity.sleep()));
     Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes =
         name -> sharding.entityRefFor(VolumeEntity.TYPE_KEY, name.value());
     sharding.init(
@@ -147,7 +153,12 @@ public final class SiteSystem {
         .registerOnMemberUp(() -> directory.tell(new SiteDirectory.GetNames(system.ignoreRef())));
     Site site =
         new ClusterSite(
-            system, volumes, directory, topic, config.getDuration("tidemark.site.ask-timeout"));
+            system,
+            volumes,
+            directory,
+            topic,
+            new RestingSummaries(resting, parts.fence()),
+            config.getDuration("tidemark.site.ask-timeout"));
     Journal journal =
         new ClusterJournal(
             system,
@@ -205,6 +216,10 @@ public final class SiteSystem {
         "akka.cluster.multi-data-center.self-data-center", config.getString("tidemark.site.name"));
     akka.put("akka.remote.artery.canonical.hostname", config.getString("tidemark.cluster.address"));
     akka.put("akka.remote.artery.canonical.port", config.getInt("tidemark.cluster.port"));
+    if (TlsFiles.of(config).isPresent()) {
+      akka.put("akka.remote.artery.transport", "tls-tcp");
+      akka.put("akka.remote.artery.ssl.ssl-engine-provider", ArteryTls.class.getName());
+    }
     akka.put(
         "akka.cluster.sharding.passivation.default-idle-strategy.idle-entity.timeout",
         config.getString("tidemark.volume.passivate-after"));

@@ -229,6 +229,9 @@ public final class VolumeEntity
   @JsonTypeName("get-leftovers")
   public record GetLeftovers(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
+  /** From the shard: leave memory. It is needed elsewhere, or nobody has asked for long. */
+  private record Sleep() implements Command {}
+
   private record Claimed(long term) implements Command {}
 
   private record ClaimFailed(Throwable failure) implements Command {}
@@ -367,8 +370,16 @@ public final class VolumeEntity
   /** The entity of the volume {@code name}: claims the journal, then reads it (F1). */
   public static Behavior<Command> create(VolumeName name, VolumeParts parts) {
     return Behaviors.setup(
-        context ->
-            Behaviors.withStash(CLAIM_STASH_MAX, waiting -> claim(context, waiting, name, parts)));
+        context -> {
+          parts.resting().woke(name);
+          return Behaviors.withStash(
+              CLAIM_STASH_MAX, waiting -> claim(context, waiting, name, parts));
+        });
+  }
+
+  /** Makes a volume leave memory once what it is at is done (V9). */
+  public static Command sleep() {
+    return new Sleep();
   }
 
   private static Behavior<Command> claim(
@@ -386,6 +397,7 @@ public final class VolumeEntity
                 waiting.unstashAll(
                     Behaviors.withTimers(
                         timers -> new VolumeEntity(context, timers, name, parts, claimed.term()))))
+        .onMessage(Sleep.class, none -> Behaviors.stopped())
         .onMessage(
             ClaimFailed.class,
             failed -> {
@@ -476,6 +488,7 @@ public final class VolumeEntity
         .onCommand(OrphansGone.class, this::onOrphansGone);
     handlers
         .forAnyState()
+        .onCommand(Sleep.class, this::onSleep)
         .onCommand(NotAsked.class, this::onNotAsked)
         .onCommand(Deposed.class, c -> deposed())
         .onCommand(Confirmed.class, this::onConfirmed)
@@ -517,6 +530,7 @@ public final class VolumeEntity
         || command instanceof FindTap
         || command instanceof ConfirmMark
         || command instanceof Heartbeat
+        || command instanceof Sleep
         || command instanceof Confirmed
         || command instanceof NotConfirmed
         || command instanceof NotAsked
@@ -652,6 +666,13 @@ public final class VolumeEntity
             (VolumeState next) ->
                 confirm(new Journaled(c.call(), head((Live) next).seq()), c.replyTo()))
         .thenNoReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onSleep(VolumeState state, Sleep c) {
+    if (state instanceof Live live && !live.ledger().tap().attached()) {
+      parts.resting().slept(summary(live), term);
+    }
+    return Effect().stop().thenNoReply();
   }
 
   // ---- the only writer ------------------------------------------------------------------------

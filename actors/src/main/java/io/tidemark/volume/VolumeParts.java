@@ -20,6 +20,7 @@ import java.util.function.LongSupplier;
  * @param clock stamps events
  * @param nodeIds index node ids that are never given twice: a retried job must not write over what
  *     a late request of the failed one may still store
+ * @param resting where a volume's summary stays when it leaves memory
  * @param events takes what administrators want to know of
  */
 public record VolumeParts(
@@ -33,4 +34,5 @@ public record VolumeParts(
     Executor indexExecutor,
     MicroClock clock,
     LongSupplier nodeIds,
+    RestingVolumes resting,
     Consumer<SiteEvent> events) {}

@@ -50,6 +50,10 @@ public final class TestSite implements AutoCloseable {
   public final MemoryCatalog catalog = new MemoryCatalog();
   public final List<SiteSystem> nodes = new ArrayList<>();
   public volatile PointReader reader;
+
+  /** The same for all nodes. */
+  public volatile WriterFence fence = WriterFence.NONE;
+
   private final String extra;
 
   /**
@@ -62,9 +66,7 @@ public final class TestSite implements AutoCloseable {
   /** Settings of a test: everything in memory, everything quick. */
   public static Config config(String world, String extra) {
     return ConfigFactory.parseString(
-            extra
-                + """
-
+            """
                 tidemark.cluster.port = 0
                 tidemark.journal.read-plugin = memory-query
                 tidemark.journal.heartbeat = 200 ms
@@ -102,7 +104,8 @@ public final class TestSite implements AutoCloseable {
                   world = WORLD
                 }
                 """
-                    .replace("WORLD", world))
+                    .replace("WORLD", world)
+                + extra)
         .withFallback(ConfigFactory.load());
   }
 
@@ -117,7 +120,7 @@ public final class TestSite implements AutoCloseable {
                 store,
                 index,
                 index,
-                WriterFence.NONE,
+                fence,
                 points(),
                 catalog,
                 MicroClock.system(),

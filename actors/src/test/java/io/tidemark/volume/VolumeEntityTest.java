@@ -78,6 +78,7 @@ class VolumeEntityTest {
   private final MemoryIndex index = new MemoryIndex();
   private final AtomicLong clock = new AtomicLong(1_000);
   private final AtomicLong nodeIds = new AtomicLong();
+  private final RestingVolumes resting = new RestingVolumes(none -> {});
   private final Queue<SiteEvent> events = new ConcurrentLinkedQueue<>();
   private final ExecutorService worker = Executors.newSingleThreadExecutor();
   private ActorTestKit kit;
@@ -108,6 +109,7 @@ class VolumeEntityTest {
             worker,
             (MicroClock) clock::incrementAndGet,
             nodeIds::incrementAndGet,
+            resting,
             events::add);
     volume = kit.spawn(VolumeEntity.create(NAME, parts));
     asker = kit.createTestProbe();

@@ -31,7 +31,8 @@ import picocli.CommandLine.Command;
       ImageCommand.class,
       VolumesCommand.class,
       TagsCommand.class,
-      NbdCommand.class
+      NbdCommand.class,
+      FilesCommand.class
     })
 public final class BenchCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -64,6 +65,6 @@ public final class BenchCommand implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "name a benchmark: ingest, open, image, volumes, tags or nbd");
+        spec.commandLine(), "name a benchmark: ingest, open, image, volumes, tags, nbd or files");
   }
 }

@@ -190,7 +190,9 @@ final class TagsCommand implements Callable<Integer> {
   private Process startTap(BenchSite site, int port, int tap, int volumes) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-Xmx128m", "--add-opens=java.base/java.nio=ALL-UNNAMED"));
+    // As the launcher starts a tap.
+    command.addAll(List.of("-Xmx128m", "-XX:MaxDirectMemorySize=256m"));
+    command.add("--add-opens=java.base/java.nio=ALL-UNNAMED");
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.addAll(List.of("io.tidemark.cli.Main", "tap"));
     for (int i = tap; i < volumes; i += tapCount) {

@@ -51,6 +51,7 @@ public final class AdminRoutes extends Exchange {
 
   public AdminRoutes(AdminServices services) {
     this.services = services;
+    FileRoutes files = new FileRoutes(services.files());
     Route volumes =
         new VolumeRoutes(
                 services.site(),
@@ -58,13 +59,19 @@ public final class AdminRoutes extends Exchange {
                 services.points(),
                 services.images(),
                 services.verifications(),
+                services.recovery().drills(),
+                files,
                 services.clock())
             .route();
     Route images =
-        new ImageRoutes(services.images(), new GroupImages(services.groups(), services.images()))
+        new ImageRoutes(
+                services.images(), new GroupImages(services.groups(), services.images()), files)
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
+    Route compare = new CompareRoutes(services.recovery().comparisons()).route();
+    Route drills = new DrillRoutes(services.recovery().drills()).route();
+    Route rollback = new RollbackRoutes(services.recovery().rollbacks()).route();
     this.api =
         pathPrefix(
             "api",
@@ -76,6 +83,9 @@ public final class AdminRoutes extends Exchange {
                             path("site", () -> get(this::site)),
                             path("events", () -> get(this::events)),
                             volumes,
+                            compare,
+                            rollback,
+                            drills,
                             groups,
                             images,
                             jobs)));

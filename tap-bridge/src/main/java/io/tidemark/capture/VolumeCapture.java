@@ -47,6 +47,11 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(VolumeCapture.class);
   private static final int SPILL_BATCH_BYTES = 4 << 20;
 
+  /** So much is read back at a time while memory is tight, so that hundreds of volumes go on. */
+  private static final int SPILL_BATCH_TIGHT_BYTES = 256 << 10;
+
+  private static final long NO_MEMORY_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+
   /** The keeper lets so much come together, but not longer than so long: a wake-up has a price. */
   private static final int SPILL_WAKE_BYTES = 512 << 10;
 
@@ -304,6 +309,11 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     return !synchronous;
   }
 
+  private void pin(long bytes) {
+    pinnedBytes += bytes;
+    memory.pin(bytes);
+  }
+
   private boolean take(long cost) {
     if (synchronous) {
       memory.take(cost); // bounded by the requests in flight: their clients wait
@@ -321,7 +331,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     queuedBytes += write.dataBytes();
     queuedWrites++;
     if (write.sparse()) {
-      pinnedBytes += write.payload().heldBytes() - write.dataBytes();
+      pin(write.payload().heldBytes() - write.dataBytes());
     }
     boolean spills = spilled > 0 || !spilling.isEmpty() || !back.isEmpty();
     if (!spills && (synchronous || limits.spillBytesMax() == 0 || !memory.tight())) {
@@ -333,7 +343,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
         chore.signal();
       }
     }
-    if (pinnedBytes > memory.bytesMax() / 2) {
+    if (memory.crowded()) {
       chore.signal();
     }
   }
@@ -438,7 +448,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     queuedBytes -= write.dataBytes();
     queuedWrites--;
     if (write.sparse()) {
-      pinnedBytes -= write.payload().heldBytes() - write.dataBytes();
+      pin(write.dataBytes() - write.payload().heldBytes());
     }
     memory.give(write.cost());
     write.place = null;
@@ -699,7 +709,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       while (flight == null && !unspill && !senderWoken && !closed && attached) {
         advance();
         flight = pick(credit, bytes, writes);
-        unspill = flight == null && front.isEmpty() && spilled > 0;
+        unspill = flight == null && front.isEmpty() && spilled > 0 && mayReadSpill();
         if (flight == null && !unspill) {
           long left = Math.min(deadline - System.nanoTime(), lingerLeft());
           if (deadline - System.nanoTime() <= 0) {
@@ -896,28 +906,51 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     return writes.stream().filter(write -> write.kind == SegmentKind.LIVE).toList();
   }
 
-  private void readSpill() {
+  /** While memory is tight, only what must be sent for anything to be acknowledged. */
+  private boolean mayReadSpill() {
+    return inFlight.isEmpty() || !memory.tight();
+  }
+
+  private int spillBatch() {
+    long share = Math.min(SPILL_BATCH_BYTES, memory.bytesMax() / 8);
+    return memory.tight()
+        ? SPILL_BATCH_TIGHT_BYTES
+        : (int) Math.max(SPILL_BATCH_TIGHT_BYTES, share);
+  }
+
+  private void readSpill() throws InterruptedException {
     SpillFile source;
     long count;
+    int most;
     lock.lock();
     try {
       source = spill;
       count = spilled;
+      most = spillBatch();
+      memory.take(most); // reserved, so that other volumes see it while this one reads
     } finally {
       lock.unlock();
-    }
-    if (source == null || count == 0) {
-      return;
     }
     List<Captured> taken = List.of();
     IOException failure = null;
     try {
-      taken = source.take(count, SPILL_BATCH_BYTES, memory, System.nanoTime());
+      if (source != null && count > 0) {
+        taken = source.take(count, most, memory, System.nanoTime());
+      }
     } catch (IOException e) {
       failure = e;
+    } catch (OutOfMemoryError e) {
+      log.warn("volume {}: no memory to read spilled writes to: {}", name, e.getMessage());
     }
     lock.lock();
     try {
+      memory.give(most);
+      if (taken.isEmpty() && failure == null) {
+        if (source != null && count > 0) {
+          work.awaitNanos(NO_MEMORY_PAUSE_NANOS);
+        }
+        return;
+      }
       if (source != spill) {
         taken.forEach(Captured::release); // collapsed meanwhile
         return;
@@ -1074,7 +1107,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       if (pinnedBytes <= 0) {
         return;
       }
-      boolean urgent = pinnedBytes > memory.bytesMax() / 2;
+      boolean urgent = memory.crowded();
       long age = urgent ? 0 : limits.copyAfter().toNanos();
       pickSparse(picked, age);
       for (Captured write : picked) {
@@ -1129,7 +1162,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
         copy.release();
         return;
       }
-      pinnedBytes -= original.heldBytes() - original.length();
+      pin(original.length() - original.heldBytes());
       write.replace(copy);
       original.release();
       if (write.place instanceof Flight flight) {

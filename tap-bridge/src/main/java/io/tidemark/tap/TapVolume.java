@@ -11,6 +11,7 @@ import io.tidemark.capture.VolumeCapture;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.nbd.NbdExport;
+import io.tidemark.order.OrderKind;
 import io.tidemark.position.MicroClock;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -18,6 +19,7 @@ import io.tidemark.taplink.TapLinkClient;
 import io.tidemark.taporder.HoldOrders;
 import io.tidemark.taporder.OrderDesk;
 import io.tidemark.taporder.QuiesceHooks;
+import io.tidemark.taprollback.RollbackOrders;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,7 +52,9 @@ final class TapVolume {
   private TapLinkClient link;
   private VolumeCapture capture;
   private Resync resync;
+  private ScheduledExecutorService watch;
   private volatile TapExport export;
+  private volatile RollbackOrders rollbacks;
 
   private TapVolume(
       VolumeSpec spec,
@@ -58,7 +62,8 @@ final class TapVolume {
       CaptureMemory memory,
       FileBackingStore store,
       Path directory,
-      Optional<ActivityLog> activity) {
+      Optional<ActivityLog> activity,
+      QuiesceHooks applications) {
     this.spec = spec;
     this.settings = settings;
     this.memory = memory;
@@ -68,7 +73,7 @@ final class TapVolume {
     this.activity = activity;
     this.holds = new HoldOrders(spec.name().value(), this::capture);
     holds.register(orders);
-    orders.handle(QuiesceHooks.none());
+    orders.handle(applications);
   }
 
   private synchronized Optional<VolumeCapture> capture() {
@@ -76,20 +81,29 @@ final class TapVolume {
   }
 
   /** Opens what is on this machine; nothing is connected or served yet. */
-  static TapVolume open(VolumeSpec spec, TapSettings settings, CaptureMemory memory) {
+  static TapVolume open(
+      VolumeSpec spec, TapSettings settings, CaptureMemory memory, QuiesceHooks applications) {
     FileBackingStore store = FileBackingStore.open(spec.backing(), 1, false);
     try {
       boolean file = Files.isRegularFile(spec.backing());
       if (settings.nodes().isEmpty() && settings.stateDirectory().isEmpty() && !file) {
-        return new TapVolume(spec, settings, memory, store, Path.of(""), Optional.empty());
+        return new TapVolume(
+            spec, settings, memory, store, Path.of(""), Optional.empty(), applications);
       }
       Path directory = settings.stateOf(spec, file);
       if (settings.nodes().isEmpty()) {
         refuseIfCaptured(spec, directory);
-        return new TapVolume(spec, settings, memory, store, directory, Optional.empty());
+        return new TapVolume(
+            spec, settings, memory, store, directory, Optional.empty(), applications);
       }
       return new TapVolume(
-          spec, settings, memory, store, directory, Optional.of(openLog(spec, directory)));
+          spec,
+          settings,
+          memory,
+          store,
+          directory,
+          Optional.of(openLog(spec, directory)),
+          applications);
     } catch (RuntimeException e) {
       closeQuietly(store);
       throw e;
@@ -119,6 +133,7 @@ final class TapVolume {
 
   /** Begins to serve or to connect. */
   void start(ScheduledExecutorService watch, String address) {
+    this.watch = watch;
     if (activity.isEmpty()) {
       serve(CaptureSink.none(), store.sizeBytes() / 512 * 512);
       return;
@@ -182,7 +197,7 @@ final class TapVolume {
 
   private void serve(CaptureSink sink, long sizeBytes) {
     try {
-      export =
+      TapExport made =
           new TapExport(
               spec.name().value(),
               "Tidemark volume " + spec.name(),
@@ -191,6 +206,11 @@ final class TapVolume {
               store,
               sink,
               locks);
+      if (capture != null) {
+        rollbacks = new RollbackOrders(spec.name().value(), made, capture, directory, watch);
+        orders.handle(OrderKind.ROLLBACK, rollbacks);
+      }
+      export = made; // only now: nobody enters past the gate
       served.complete(null);
     } catch (Refusal e) {
       served.completeExceptionally(e);
@@ -207,7 +227,8 @@ final class TapVolume {
   }
 
   Optional<NbdExport> export() {
-    return Optional.ofNullable(export);
+    RollbackOrders gated = rollbacks;
+    return gated == null ? Optional.ofNullable(export) : gated.gate().export();
   }
 
   /** Whether a node takes its writes now. */
@@ -239,6 +260,9 @@ final class TapVolume {
     }
     if (comparing != null) {
       comparing.close();
+    }
+    if (rollbacks != null) {
+      rollbacks.close();
     }
     try {
       if (source != null) {

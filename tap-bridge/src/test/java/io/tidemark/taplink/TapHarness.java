@@ -91,11 +91,27 @@ final class TapHarness implements AutoCloseable {
       InetSocketAddress node,
       String volume)
       throws IOException {
+    this(disk, logFile, directory, new CaptureMemory(memoryBytes), limits, link, node, volume);
+  }
+
+  /**
+   * @param memory perhaps shared with other volumes
+   */
+  TapHarness(
+      ModelDisk disk,
+      CrashingLogFile logFile,
+      Path directory,
+      CaptureMemory memory,
+      CaptureLimits limits,
+      LinkSettings link,
+      InetSocketAddress node,
+      String volume)
+      throws IOException {
     this.disk = disk;
     this.logFile = logFile;
     this.directory = directory;
     this.limits = limits;
-    memory = new CaptureMemory(memoryBytes);
+    this.memory = memory;
     activity = ActivityLogs.open(logFile);
     if (activity.state().incarnation().isPresent()) {
       startCapture();
