@@ -20,6 +20,7 @@ import java.util.UUID;
  * @param index what is indexed and what is not
  * @param chores storage that remains to be freed
  * @param continuity what tells whether the history went on without a break
+ * @param standing what the volume is to its counterparts at other sites
  */
 public record Ledger(
     long eventNr,
@@ -33,10 +34,12 @@ public record Ledger(
     List<DarkInterval> dark,
     Indexed index,
     Chores chores,
-    Continuity continuity) {
+    Continuity continuity,
+    Standing standing) {
 
-  /** A snapshot of an older version has no continuity. */
+  /** A snapshot of an older version has no continuity, and was of a primary. */
   public Ledger {
+    standing = standing == null ? Standing.PRIMARY : standing;
     continuity = continuity == null ? new Continuity(tap.session(), 0, 0) : continuity;
   }
 
@@ -163,7 +166,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withEpoch(long newEpoch) {
@@ -179,7 +183,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withTap(Tap newTap) {
@@ -195,7 +200,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withHead(Mark newHead) {
@@ -211,7 +217,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withHorizon(Mark newHorizon) {
@@ -227,7 +234,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withCounts(Counts newCounts) {
@@ -243,7 +251,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withIndex(Indexed newIndex) {
@@ -259,7 +268,8 @@ public record Ledger(
         dark,
         newIndex,
         chores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withChores(Chores newChores) {
@@ -275,7 +285,8 @@ public record Ledger(
         dark,
         index,
         newChores,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withContinuity(Continuity newContinuity) {
@@ -291,7 +302,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        newContinuity);
+        newContinuity,
+        standing);
   }
 
   /** Adds a closed interval, the newest; merges the two oldest when there are too many. */
@@ -322,6 +334,42 @@ public record Ledger(
         List.copyOf(all),
         index,
         chores,
-        continuity);
+        continuity,
+        standing);
+  }
+
+  Ledger withStanding(Standing newStanding) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        continuity,
+        newStanding);
+  }
+
+  /** Other closed intervals in the place of all there are. */
+  Ledger withClosedDark(List<DarkInterval> intervals) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        List.copyOf(intervals),
+        index,
+        chores,
+        continuity,
+        standing);
   }
 }

@@ -25,6 +25,11 @@ import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
+import io.tidemark.volume.VolumeEvent.BranchFollowed;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
+import io.tidemark.volume.VolumeEvent.ReplicaMade;
+import io.tidemark.volume.VolumeEvent.VolumeFenced;
+import io.tidemark.volume.VolumeEvent.VolumePromoted;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -321,6 +326,9 @@ public sealed interface VolumeState extends TidemarkMessage {
     if (event instanceof SyncCompleted e) {
       return synced(live, ledger, e);
     }
+    if (event instanceof HistoryForked e) {
+      return VolumeRoles.forked(live, ledger, e);
+    }
     return with(live, changed(ledger, event));
   }
 
@@ -357,6 +365,27 @@ public sealed interface VolumeState extends TidemarkMessage {
     if (event instanceof OrphansCollected e) {
       return ledger.withChores(ledger.chores().withoutOrphansOf(e.session()));
     }
+    Ledger stands = ledger.withStanding(changed(ledger.standing(), event));
+    return event instanceof ReplicaMade || event instanceof VolumeFenced
+        ? stands
+            .withTap(ledger.tap().detached())
+            .withContinuity(ledger.continuity().since(ledger.tap().session() + 1))
+        : stands;
+  }
+
+  private static Standing changed(Standing standing, VolumeEvent event) {
+    if (event instanceof ReplicaMade e) {
+      return standing.replicaOf(e.link(), e.origin());
+    }
+    if (event instanceof VolumeFenced e) {
+      return standing.fenced(e.reason());
+    }
+    if (event instanceof VolumePromoted e) {
+      return standing.primary(e.branch());
+    }
+    if (event instanceof BranchFollowed e) {
+      return standing.on(e.branch());
+    }
     throw new IllegalStateException("no transition for " + event);
   }
 
@@ -376,7 +405,8 @@ public sealed interface VolumeState extends TidemarkMessage {
             List.of(),
             new Indexed(List.of(), eventNr + 1, 0, 0),
             new Ledger.Chores(List.of(), state.doomed()),
-            Ledger.Continuity.NONE));
+            Ledger.Continuity.NONE,
+            Standing.PRIMARY));
   }
 
   private static VolumeState deleted(Live live) {

@@ -146,6 +146,13 @@ class EventSerializerTest {
     all.put("volume-deleted.1", new VolumeEvent.VolumeDeleted(ID, 5_000));
     all.put("orphans-collected.1", new VolumeEvent.OrphansCollected(2));
     all.put("storage-freed.1", new VolumeEvent.StorageFreed(ID));
+    all.put("replica-made.1", new VolumeEvent.ReplicaMade(TAP, "site a", 5_001));
+    all.put("volume-fenced.1", new VolumeEvent.VolumeFenced("failover of plan p", 5_002));
+    all.put("volume-promoted.1", new VolumeEvent.VolumePromoted("epoch-2", true, 5_003));
+    all.put("branch-followed.1", new VolumeEvent.BranchFollowed("epoch-2"));
+    all.put(
+        "history-forked.1",
+        new VolumeEvent.HistoryForked("main-after-9", 9, 4_999, 2, 7, "site a is back", 5_004));
     all.put("volume-listed.1", new DirectoryEvent.VolumeListed(new VolumeName("disk")));
     all.put("volume-unlisted.1", new DirectoryEvent.VolumeUnlisted(new VolumeName("disk")));
     all.put("image-requested.1", new ImageEvent.ImageRequested(IMAGE));
@@ -276,6 +283,12 @@ class EventSerializerTest {
             new VolumeEvent.GapRecorded(12, 15, 3_002, "again"),
             new VolumeEvent.IndexAdvanced(NODE, List.of(), 1, 10),
             new VolumeEvent.SyncCompleted(15, 1, 3_005),
+            new VolumeEvent.VolumeFenced("promoted elsewhere", 3_006),
+            new VolumeEvent.HistoryForked("main-after-11", 11, 2_009, 0, 0, "why", 3_007),
+            new VolumeEvent.ReplicaMade(TAP, "site a", 3_008),
+            new VolumeEvent.EpochRaised(2, 3_009),
+            new VolumeEvent.BranchFollowed("epoch-2"),
+            new VolumeEvent.VolumePromoted("epoch-3", true, 3_010),
             new VolumeEvent.VolumeDeleted(ID, 5_000))) {
       state = VolumeState.apply(state, event);
       roundTrip(state);
@@ -283,6 +296,17 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
     SessionKey key = new SessionKey(ID, 2, 1);
     roundTrip(new VolumeEntity.CreateVolume(512, true, probe.getRef()));
+    roundTrip(
+        new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
+    roundTrip(new VolumeEntity.PromoteVolume(2, -1, true, probe.getRef()));
+    roundTrip(
+        new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranches(probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranchHistory(1, "b", probe.getRef()));
+    roundTrip(new VolumeEntity.GetProgress(1, 9, probe.getRef()));
+    roundTrip(
+        new VolumeEntity.Progress(
+            1, ID, 512, "Replica", 2, "main", 9, 8, 7, 6, 5, true, 4, 3, 2, Map.of(1L, 2L)));
     roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, 7, probe.getRef()));
     roundTrip(
         new VolumeEntity.AppendSegments(

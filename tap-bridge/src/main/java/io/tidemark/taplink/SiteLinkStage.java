@@ -11,13 +11,14 @@ import akka.stream.stage.GraphStageWithMaterializedValue;
 import akka.stream.stage.TimerGraphStageLogic;
 import akka.util.ByteString;
 import io.tidemark.journal.SessionGrant;
-import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.replication.LineIdentity;
+import io.tidemark.replication.LinkNews;
+import io.tidemark.replication.Parcel;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import scala.Tuple2;
@@ -46,20 +47,10 @@ public final class SiteLinkStage
   private final Outlet<LinkNews> news = Outlet.create("site.news");
   private final BidiShape<Parcel, ByteString, ByteString, LinkNews> shape =
       new BidiShape<>(parcels, toLine, fromLine, news);
-  private final Identity identity;
+  private final LineIdentity identity;
   private final LinkSettings settings;
 
-  /**
-   * Who the link is to the other site.
-   *
-   * @param link its id, in the place of a tap's
-   * @param volume as it is called there
-   * @param sizeBytes of the volume
-   * @param origin in words
-   */
-  public record Identity(UUID link, VolumeName volume, long sizeBytes, String origin) {}
-
-  public SiteLinkStage(Identity identity, LinkSettings settings) {
+  public SiteLinkStage(LineIdentity identity, LinkSettings settings) {
     this.identity = identity;
     this.settings = settings;
   }
@@ -74,6 +65,30 @@ public final class SiteLinkStage
       Attributes attributes) {
     CompletableFuture<SessionGrant> granted = new CompletableFuture<>();
     return new Tuple2<>(new Logic(granted), granted);
+  }
+
+  private static LinkMessage message(Parcel parcel) {
+    if (parcel instanceof Parcel.Packed packed) {
+      return new LinkMessage.Packed(ByteBuffer.wrap(packed.bytes()));
+    }
+    if (parcel instanceof Parcel.Gap gap) {
+      return new LinkMessage.Gap(
+          gap.first().value(), gap.last().value(), gap.time().micros(), gap.reason());
+    }
+    if (parcel instanceof Parcel.SyncDone done) {
+      return new LinkMessage.SyncDone(done.differentBytes());
+    }
+    Parcel.AskHashes ask = (Parcel.AskHashes) parcel;
+    return new LinkMessage.HashesRequest(ask.id(), ask.range(), ask.blockBytes());
+  }
+
+  /** What it takes of the peer's window until it is acknowledged. */
+  private static long windowBytes(Parcel parcel) {
+    if (parcel instanceof Parcel.Packed packed) {
+      return FrameParser.HEADER_BYTES + (long) packed.bytes().length + packed.meta().dataBytes();
+    }
+    FrameType type = parcel instanceof Parcel.Gap ? FrameType.GAP : FrameType.SYNC_DONE;
+    return FrameParser.HEADER_BYTES + type.checkedBytesMax();
   }
 
   private final class Logic extends TimerGraphStageLogic {
@@ -181,10 +196,11 @@ public final class SiteLinkStage
     }
 
     private void send(Parcel parcel) {
-      outgoing.add(parcel.frame());
+      outgoing.add(message(parcel).frame());
       if (parcel.acknowledged()) {
-        unacknowledged.add(parcel.windowBytes());
-        bytesInFlight += parcel.windowBytes();
+        long bytes = windowBytes(parcel);
+        unacknowledged.add(bytes);
+        bytesInFlight += bytes;
       }
       flush();
     }

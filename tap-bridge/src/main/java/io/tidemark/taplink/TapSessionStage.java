@@ -27,6 +27,7 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentMeta;
 import io.tidemark.wan.PackedSegment;
+import io.tidemark.replication.OlderContent;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;

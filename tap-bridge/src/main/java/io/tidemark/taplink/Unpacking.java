@@ -4,6 +4,7 @@ import io.tidemark.journal.JournalSession;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.wan.PackedSegment;
+import io.tidemark.replication.OlderContent;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;

@@ -1,9 +1,9 @@
-package io.tidemark.taplink;
+package io.tidemark.replication;
 
 import io.tidemark.position.WriteSeq;
 import java.nio.ByteBuffer;
 
-/** What the other site answers over a {@link SiteLinkStage}. */
+/** What the other site answers over a {@link Lines line}. */
 public sealed interface LinkNews {
   /** Everything up to {@code seq} is journaled there and durable. */
   record Acknowledged(WriteSeq seq) implements LinkNews {}

@@ -1,4 +1,4 @@
-package io.tidemark.taplink;
+package io.tidemark.replication;
 
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
