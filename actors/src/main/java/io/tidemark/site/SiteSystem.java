@@ -30,6 +30,8 @@ import io.tidemark.journal.JournalSettings;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.remote.ClusterSites;
+import io.tidemark.remote.RemoteSites;
 import io.tidemark.tls.TlsFiles;
 import io.tidemark.volume.RestingVolumes;
 import io.tidemark.volume.VolumeEntity;
@@ -64,18 +66,21 @@ public final class SiteSystem {
   private final Journal journal;
   private final VolumeHistories histories;
   private final Groups groups;
+  private final RemoteSites remotes;
 
   private SiteSystem(
       ActorSystem<Void> system,
       Site site,
       Journal journal,
       VolumeHistories histories,
-      Groups groups) {
+      Groups groups,
+      RemoteSites remotes) {
     this.system = system;
     this.site = site;
     this.journal = journal;
     this.histories = histories;
     this.groups = groups;
+    this.remotes = remotes;
   }
 
   /**
@@ -174,7 +179,8 @@ public final class SiteSystem {
     Consumer<SiteEvent> events = volumeParts.events();
     Groups groups =
         SiteGroups.init(system, config, parts, new SiteGroups.Around(site, volumes, events));
-    return new SiteSystem(system, site, journal, histories, groups);
+    RemoteSites remotes = ClusterSites.start(system, config, parts.clock(), events);
+    return new SiteSystem(system, site, journal, histories, groups, remotes);
   }
 
   private static void join(ActorSystem<Void> system, Config config) {
@@ -256,6 +262,11 @@ public final class SiteSystem {
   /** The site's groups and tags. */
   public Groups groups() {
     return groups;
+  }
+
+  /** The other sites of the cluster. */
+  public RemoteSites remotes() {
+    return remotes;
   }
 
   /** For the tap links that end at this node. */
