@@ -27,6 +27,7 @@ import io.tidemark.journal.ClusterJournal;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalParts;
 import io.tidemark.journal.JournalSettings;
+import io.tidemark.link.VolumeCommand;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -62,25 +63,28 @@ public final class SiteSystem {
   private static final Pattern HOST_PORT = Pattern.compile("(.+):(\\d{1,5})");
 
   private final ActorSystem<Void> system;
-  private final Site site;
+  private final ClusterSite site;
   private final Journal journal;
   private final VolumeHistories histories;
   private final Groups groups;
   private final RemoteSites remotes;
+  private final Consumer<SiteEvent> events;
 
   private SiteSystem(
       ActorSystem<Void> system,
-      Site site,
+      ClusterSite site,
       Journal journal,
       VolumeHistories histories,
       Groups groups,
-      RemoteSites remotes) {
+      RemoteSites remotes,
+      Consumer<SiteEvent> events) {
     this.system = system;
     this.site = site;
     this.journal = journal;
     this.histories = histories;
     this.groups = groups;
     this.remotes = remotes;
+    this.events = events;
   }
 
   /**
@@ -156,7 +160,7 @@ public final class SiteSystem {
     // Wakes the directory, which sees to what deleted volumes left behind.
     akka.cluster.Cluster.get(system)
         .registerOnMemberUp(() -> directory.tell(new SiteDirectory.GetNames(system.ignoreRef())));
-    Site site =
+    ClusterSite site =
         new ClusterSite(
             system,
             volumes,
@@ -180,7 +184,8 @@ public final class SiteSystem {
     Groups groups =
         SiteGroups.init(system, config, parts, new SiteGroups.Around(site, volumes, events));
     RemoteSites remotes = ClusterSites.start(system, config, parts.clock(), events);
-    return new SiteSystem(system, site, journal, histories, groups, remotes);
+    VolumeCommand.serve(remotes, site, site);
+    return new SiteSystem(system, site, journal, histories, groups, remotes, events);
   }
 
   private static void join(ActorSystem<Void> system, Config config) {
@@ -257,6 +262,16 @@ public final class SiteSystem {
 
   public Site site() {
     return site;
+  }
+
+  /** Changes what the site's volumes are to other sites. */
+  public Replicas replicas() {
+    return site;
+  }
+
+  /** Tells the site's administrators. */
+  public Consumer<SiteEvent> events() {
+    return events;
   }
 
   /** The site's groups and tags. */

@@ -28,6 +28,10 @@ import io.tidemark.image.ImageState;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.link.LinkDirectory;
+import io.tidemark.link.LinkEvent;
+import io.tidemark.link.LinkRules;
+import io.tidemark.link.LinkSpec;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.order.OrderKind;
 import io.tidemark.order.TapOrder;
@@ -40,6 +44,7 @@ import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.replication.Throttle;
 import io.tidemark.site.DirectoryEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.tag.ConsistencyTag;
@@ -102,6 +107,20 @@ class EventSerializerTest {
 
   private static final Schedule SCHEDULE =
       new Schedule("s", 1, 3_600, "s-{time}", false, List.of());
+
+  private static final LinkSpec LINK =
+      new LinkSpec(
+          "l", TAP, List.of(new VolumeName("d")), Optional.of("g"), "site-1", "site-2");
+
+  private static final LinkRules RULES =
+      new LinkRules(
+          new Throttle(
+              2_500_000,
+              List.of(
+                  new Throttle.Window(
+                      List.of(java.time.DayOfWeek.MONDAY), 480, 1_080, 625_000))),
+          7,
+          30);
 
   private static final ImageSpec IMAGE =
       new ImageSpec(
@@ -174,6 +193,9 @@ class EventSerializerTest {
     all.put(
         "tag-failed.1", new TagEvent.TagFailed(ErrorCode.HOLD_TIMEOUT, "late", List.of(), 5_700));
     all.put("tag-locked.1", new TagEvent.TagLocked(true));
+    all.put(
+        "tag-adopted.1",
+        new TagEvent.TagAdopted(TAG_SPEC, List.of(APPLICATION), List.of(MARK), 5_800));
     all.put("tag-removed.1", new TagEvent.TagRemoved());
     all.put(
         "group-created.1",
@@ -188,6 +210,19 @@ class EventSerializerTest {
     all.put("group-deleted.1", new GroupEvent.GroupDeleted());
     all.put("group-listed.1", new GroupDirectory.GroupListed("g", List.of(new VolumeName("d"))));
     all.put("group-unlisted.1", new GroupDirectory.GroupUnlisted("g"));
+    VolumeName d = new VolumeName("d");
+    all.put("link-created.1", new LinkEvent.LinkCreated(LINK, RULES, 7_000));
+    all.put("link-rules-set.1", new LinkEvent.LinkRulesSet(LinkRules.DEFAULT));
+    all.put("link-paused.1", new LinkEvent.LinkPaused(7_001));
+    all.put("link-resumed.1", new LinkEvent.LinkResumed(7_002));
+    all.put("lane-advanced.1", new LinkEvent.LaneAdvanced(d, 9, 8, 7, 6, true));
+    all.put("lane-sync-began.1", new LinkEvent.LaneSyncBegan(d, 7_003));
+    all.put("lane-broken.1", new LinkEvent.LaneBroken(d, ErrorCode.FENCED, "promoted", 7_004));
+    all.put("tags-shipped.1", new LinkEvent.TagsShipped(7_007));
+    all.put("resync-ordered.1", new LinkEvent.ResyncOrdered(7_005));
+    all.put("link-deleted.1", new LinkEvent.LinkDeleted(7_006));
+    all.put("link-listed.1", new LinkDirectory.LinkListed("l"));
+    all.put("link-unlisted.1", new LinkDirectory.LinkUnlisted("l"));
     return all;
   }
 
@@ -224,7 +259,9 @@ class EventSerializerTest {
             ImageDirectory.Event.class,
             TagEvent.class,
             GroupEvent.class,
-            GroupDirectory.Event.class)) {
+            GroupDirectory.Event.class,
+            LinkEvent.class,
+            LinkDirectory.Event.class)) {
       for (Class<?> type : root.getPermittedSubclasses()) {
         stored.add(type.getAnnotation(com.fasterxml.jackson.annotation.JsonTypeName.class).value());
       }

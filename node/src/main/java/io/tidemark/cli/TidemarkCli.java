@@ -47,6 +47,7 @@ import picocli.CommandLine.Spec;
       TimelineCommand.class,
       GroupCommands.class,
       TagCommands.class,
+      LinkCommands.class,
       ImageCommands.class,
       FileCommands.class,
       CompareCommand.class,

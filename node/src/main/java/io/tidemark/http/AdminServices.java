@@ -6,6 +6,7 @@ import io.tidemark.group.Groups;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.job.Jobs;
+import io.tidemark.link.Links;
 import io.tidemark.position.MicroClock;
 import io.tidemark.site.Site;
 import io.tidemark.verify.Verifications;
@@ -14,6 +15,7 @@ import io.tidemark.verify.Verifications;
 public record AdminServices(
     Site site,
     Groups groups,
+    Links links,
     VolumePoints points,
     Images images,
     Jobs jobs,

@@ -29,6 +29,8 @@ import io.tidemark.index.IndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.job.JobRegistry;
+import io.tidemark.link.ClusterLinks;
+import io.tidemark.link.Links;
 import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServer;
 import io.tidemark.nbd.NbdServerSettings;
@@ -38,6 +40,7 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.replication.PastContent;
 import io.tidemark.rollback.RollbackJobs;
 import io.tidemark.rollback.RollbackRun;
 import io.tidemark.segment.ChunkCache;
@@ -46,6 +49,7 @@ import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.LiveLinks;
+import io.tidemark.taplink.SiteLines;
 import io.tidemark.taplink.TapLinkServer;
 import io.tidemark.tls.TlsFiles;
 import io.tidemark.verify.TapComparison;
@@ -158,7 +162,7 @@ final class NodeProcess implements AutoCloseable {
     await(site.up(), JOIN_LIMIT, "the node did not become a member of its cluster");
     site.system().getWhenTerminated().thenRun(this::actorSystemEnded);
     startManagement(site);
-    LiveLinks taps = startTapLink(site);
+    LiveLinks taps = startTapLink(site, points);
     startServices(site, session, segments, index, points, taps, begun);
   }
 
@@ -219,7 +223,7 @@ final class NodeProcess implements AutoCloseable {
     addresses.put("management", settings.management().get().toString());
   }
 
-  private LiveLinks startTapLink(SiteSystem site) throws Exception {
+  private LiveLinks startTapLink(SiteSystem site, StoredPoints points) throws Exception {
     Endpoint wanted = settings.tapLink();
     TapLinkServer link =
         await(
@@ -228,11 +232,14 @@ final class NodeProcess implements AutoCloseable {
                 wanted.host(),
                 wanted.port(),
                 site.journal(),
-                tls.map(LinkSettings.defaults()::withTls).orElseGet(LinkSettings::defaults)),
+                linkSettings(),
+                Optional.of(
+                    new PastContent(site.site()::history, points, site.histories()::of))),
             STEP_LIMIT,
             "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
     started("tap link", () -> link.close().toCompletableFuture().join());
     addresses.put("tap-link", text(link.address()));
+    site.remotes().announce("tap-link", text(link.address()));
     addresses.put(
         "artery", akka.cluster.typed.Cluster.get(site.system()).selfMember().address().toString());
     return link.links();
@@ -323,6 +330,7 @@ final class NodeProcess implements AutoCloseable {
         new AdminServices(
             site.site(),
             site.groups(),
+            links(site, segments, points),
             volumePoints,
             images,
             jobs,
@@ -342,6 +350,25 @@ final class NodeProcess implements AutoCloseable {
             STEP_LIMIT,
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
+  }
+
+  private Links links(SiteSystem site, SegmentStore segments, StoredPoints points) {
+    return ClusterLinks.start(
+        site.system(),
+        new ClusterLinks.Parts(
+            site.site(),
+            site.groups(),
+            site.remotes(),
+            new SiteLines(site.system(), linkSettings()),
+            segments,
+            points,
+            site.histories(),
+            clock,
+            site.events()));
+  }
+
+  private LinkSettings linkSettings() {
+    return tls.map(LinkSettings.defaults()::withTls).orElseGet(LinkSettings::defaults);
   }
 
   /**

@@ -60,6 +60,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<String, JobSummary> jobs = new TreeMap<>();
   private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
+  private final FakeLinks links = new FakeLinks();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -71,7 +72,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
 
   public AdminServices services() {
     return new AdminServices(
-        this, groups, this, this, jobs(), this, this, recovery(), files, status(), () -> NOW);
+        this, groups, links, this, this, jobs(), this, this, recovery(), files, status(), () -> NOW);
   }
 
   /** One sector in ten changed, whatever the points; a page a sector. */

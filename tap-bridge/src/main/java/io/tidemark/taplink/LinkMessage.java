@@ -452,6 +452,7 @@ sealed interface LinkMessage {
         case CORRUPT -> 14;
         case FAILED -> 15;
         case UNREADABLE -> 16;
+        case NOT_SYNCHRONIZED -> 17;
       };
     }
 

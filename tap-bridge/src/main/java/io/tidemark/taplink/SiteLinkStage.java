@@ -136,6 +136,15 @@ public final class SiteLinkStage
                 fail(new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the other site closed the link"));
               }
             }
+
+            @Override
+            public void onUpstreamFailure(Throwable failure) {
+              fail(
+                  new Refusal(
+                      ErrorCode.NOT_ACKNOWLEDGED,
+                      "the line to the other site failed: " + failure.getMessage(),
+                      failure));
+            }
           });
       setHandler(
           toLine,
@@ -184,7 +193,7 @@ public final class SiteLinkStage
             new Refusal(
                 ErrorCode.NOT_ACKNOWLEDGED,
                 "the other site was silent for " + settings.deadAfter().toSeconds() + " s"));
-      } else {
+      } else if (granted.isDone()) { // nothing but HELLO is due before WELCOME
         outgoing.add(new LinkMessage.Ping(System.nanoTime()).frame());
         flush();
       }
@@ -262,13 +271,30 @@ public final class SiteLinkStage
         told.add(new LinkNews.Hashes(hashes.id(), hashes.hashes()));
       } else if (message instanceof LinkMessage.Ping ping) {
         outgoing.add(new LinkMessage.Pong(ping.stamp()).frame());
+        alive();
+      } else if (message instanceof LinkMessage.Pong) {
+        alive();
       } else if (message instanceof LinkMessage.Refused refused) {
-        fail(refused.refusal());
+        fail(lasting(refused.refusal()));
       } else if (message instanceof LinkMessage.Bye bye
           && !(finished && unacknowledged.isEmpty())) {
         fail(new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the other site took leave: " + bye.reason()));
       }
-      // A PONG is a sign of life and nothing else; orders are for taps.
+      // Orders are for taps.
+    }
+
+    /** Told only when there is nothing else to tell, so that nothing piles up. */
+    private void alive() {
+      if (told.isEmpty()) {
+        told.add(new LinkNews.Alive());
+      }
+    }
+
+    /** A session that was replaced or lost says nothing of the epoch (L7): attach again and see. */
+    private Refusal lasting(Refusal refusal) {
+      return refusal.code() == ErrorCode.FENCED && granted.isDone()
+          ? new Refusal(ErrorCode.NOT_ACKNOWLEDGED, refusal.getMessage())
+          : refusal;
     }
 
     private void onAck(LinkMessage.Ack ack) throws LinkProtocolException {
@@ -280,7 +306,7 @@ public final class SiteLinkStage
         bytesInFlight -= bytes;
         commandsAcked++;
       }
-      told.add(new LinkNews.Acknowledged(new WriteSeq(ack.seq())));
+      told.add(new LinkNews.Acknowledged(new WriteSeq(ack.seq()), commandsAcked));
       farewellWhenAcknowledged();
     }
 

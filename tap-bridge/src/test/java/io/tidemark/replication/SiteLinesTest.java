@@ -36,7 +36,8 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicLong;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -57,7 +58,6 @@ class SiteLinesTest {
           Optional.empty());
 
   private static final int VOLUME_BYTES = 2 << 20;
-  private static final VolumeName NAME = new VolumeName("disk");
 
   private final long seed = TestSeed.next("SiteLinesTest");
   private final Random random = new Random(seed);
@@ -68,18 +68,23 @@ class SiteLinesTest {
   private final List<Long> acknowledgements = new ArrayList<>();
   private final PackCounts counts = new PackCounts();
   private KnownContent known = new KnownContent(4096);
-  private WanSite target;
-  private SiteLines lines;
+  private final VolumeName name = new VolumeName("disk-" + UUID.randomUUID());
+  private static WanSite target;
+  private static SiteLines lines;
 
-  @BeforeEach
-  void start() throws Exception {
+  @BeforeAll
+  static void start() throws Exception {
     target = new WanSite("b", LINK, "");
     lines = new SiteLines(target.node.system(), LINK);
-    get(target.node.site().createVolume(NAME, VOLUME_BYTES, false));
   }
 
-  @AfterEach
-  void stop() throws Exception {
+  @BeforeEach
+  void create() throws Exception {
+    get(target.node.site().createVolume(name, VOLUME_BYTES, false));
+  }
+
+  @AfterAll
+  static void stop() {
     target.close();
   }
 
@@ -89,7 +94,7 @@ class SiteLinesTest {
     Pair<CompletionStage<SessionGrant>, CompletionStage<Done>> line =
         Source.completionStageSource(granted.thenApply(this::missing))
             .viaMat(
-                lines.open(address, new LineIdentity(link, NAME, VOLUME_BYTES, "site a")),
+                lines.open(address, new LineIdentity(link, name, VOLUME_BYTES, "site a")),
                 Keep.right())
             .toMat(Sink.foreach(this::news), Keep.both())
             .run(target.node.system());
@@ -135,12 +140,12 @@ class SiteLinesTest {
   }
 
   private void assertTargetEqualsAt(long seq) throws Exception {
-    assertArrayEquals(scribe.at(seq), target.image(NAME, seq), "as of " + seq);
-    assertEquals(scribe.timeOf(seq), target.timeOf(NAME, seq), "time of " + seq);
+    assertArrayEquals(scribe.at(seq), target.image(name, seq), "as of " + seq);
+    assertEquals(scribe.timeOf(seq), target.timeOf(name, seq), "time of " + seq);
   }
 
   private void assertTargetEquals() throws Exception {
-    assertEquals(scribe.head(), target.history(NAME).headSeq());
+    assertEquals(scribe.head(), target.history(name).headSeq());
     for (int i = 0; i < 12; i++) {
       assertTargetEqualsAt(1 + random.nextInt((int) scribe.head()));
     }
@@ -159,7 +164,7 @@ class SiteLinesTest {
       assertTrue(counts.pieces(kind) > 0, kind + " in " + counts);
     }
     assertTrue(counts.sentBytes() < counts.rawBytes() / 2, counts.toString());
-    assertEquals(1, target.history(NAME).epoch());
+    assertEquals(1, target.history(name).epoch());
   }
 
   /** A line that is cut again and again is resumed after the target's head; nothing is lost. */
@@ -224,17 +229,17 @@ class SiteLinesTest {
                         "capture was lost"),
                     new Parcel.SyncDone(1)))
             .viaMat(
-                lines.open(target.address(), new LineIdentity(link, NAME, VOLUME_BYTES, "a")),
+                lines.open(target.address(), new LineIdentity(link, name, VOLUME_BYTES, "a")),
                 Keep.right())
             .toMat(Sink.foreach(this::news), Keep.both())
             .run(target.node.system());
     get(line.first().thenApply(granted::complete));
     get(line.second());
-    assertEquals(head + 9, target.history(NAME).headSeq());
-    assertEquals(head + 1, target.history(NAME).dark().get(0).fromSeq());
-    Refusal dark = assertThrows(Refusal.class, () -> target.image(NAME, head + 3));
+    assertEquals(head + 9, target.history(name).headSeq());
+    assertEquals(head + 1, target.history(name).dark().get(0).fromSeq());
+    Refusal dark = assertThrows(Refusal.class, () -> target.image(name, head + 3));
     assertEquals(ErrorCode.DARK_INTERVAL, dark.code());
-    assertArrayEquals(scribe.at(head), target.image(NAME, head + 9));
+    assertArrayEquals(scribe.at(head), target.image(name, head + 9));
   }
 
   /** Nobody listens: the line says so at once, with a code. */
@@ -271,7 +276,7 @@ class SiteLinesTest {
       } catch (Exception e) {
         assertTrue(breaks < 200, "it never gets through: " + e);
         long acked = acknowledged.get();
-        assertTrue(target.history(NAME).headSeq() >= acked, "acknowledged and not there");
+        assertTrue(target.history(name).headSeq() >= acked, "acknowledged and not there");
         if (acked > 0 && breaks % 4 == 0) {
           assertTargetEqualsAt(acked);
         }

@@ -2,12 +2,16 @@ package io.tidemark.replication;
 
 import static io.tidemark.testsite.TestSite.get;
 
+import akka.actor.Address;
+import akka.cluster.typed.Cluster;
 import com.typesafe.config.Config;
 import io.tidemark.config.Endpoint;
 import io.tidemark.fence.WriterFence;
 import io.tidemark.index.InMemoryIndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
+import io.tidemark.link.ClusterLinks;
+import io.tidemark.link.Links;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.StoredPoints;
@@ -20,6 +24,7 @@ import io.tidemark.segment.InMemorySegmentStore;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
 import io.tidemark.taplink.LinkSettings;
+import io.tidemark.taplink.SiteLines;
 import io.tidemark.taplink.TapLinkServer;
 import io.tidemark.testsite.MemoryCatalog;
 import io.tidemark.testsite.TestSite;
@@ -36,26 +41,42 @@ final class WanSite implements AutoCloseable {
   final InMemorySegmentStore segments = new InMemorySegmentStore();
   final MemoryCatalog tags = new MemoryCatalog();
   private final InMemoryIndexStore index = new InMemoryIndexStore();
-  private final ExecutorService threads = Executors.newFixedThreadPool(2);
+  private final ExecutorService readers = Executors.newFixedThreadPool(2);
+  private final ExecutorService builders = Executors.newFixedThreadPool(2);
   private final String name;
   private final String extra;
   private final LinkSettings link;
+  private String seeds;
 
   SiteSystem node;
+  Links links;
   StoredPoints points;
   TapLinkServer server;
 
   WanSite(String name, LinkSettings link, String extra) throws Exception {
+    this(name, link, extra, Optional.empty());
+  }
+
+  /**
+   * @param joins a site whose cluster it joins
+   */
+  WanSite(String name, LinkSettings link, String extra, Optional<WanSite> joins) throws Exception {
     this.name = name;
     this.link = link;
     this.extra = extra;
+    this.seeds = joins.map(WanSite::clusterAddress).orElse("");
     start(0);
+  }
+
+  private String clusterAddress() {
+    Address address = Cluster.get(node.system()).selfMember().address();
+    return address.getHost().orElseThrow() + ":" + address.getPort().orElseThrow();
   }
 
   private void start(int port) throws Exception {
     points =
         new StoredPoints(
-            new StoredIndexReader(index, threads, CACHE_BYTES),
+            new StoredIndexReader(index, readers, CACHE_BYTES),
             new ChunkCache(segments, CACHE_BYTES),
             MicroClock.system(),
             16,
@@ -65,14 +86,19 @@ final class WanSite implements AutoCloseable {
             world,
             "tidemark.site.name = \""
                 + name
-                + "\"\ntidemark.volume.leaf-segments = 8\ntidemark.volume.snapshot-every = 25\n"
+                + "\"\ntidemark.cluster.seeds = ["
+                + (seeds.isEmpty() ? "" : '"' + seeds + '"')
+                + "]\ntidemark.remote.poll-every = 300 ms"
+                + "\ntidemark.link.retry-max = 500 ms"
+                + "\ntidemark.link.retry-min = 100 ms"
+                + "\ntidemark.volume.leaf-segments = 8\ntidemark.volume.snapshot-every = 25\n"
                 + extra);
     node =
         SiteSystem.start(
             config,
             new SiteParts(
                 segments,
-                new StoredIndexWriter(index, threads),
+                new StoredIndexWriter(index, builders),
                 index,
                 WriterFence.NONE,
                 points,
@@ -90,10 +116,32 @@ final class WanSite implements AutoCloseable {
                 link,
                 Optional.of(
                     new PastContent(node.site()::history, points, node.histories()::of))));
+    node.remotes().announce("tap-link", address().toString());
+    links =
+        ClusterLinks.start(
+            node.system(),
+            new ClusterLinks.Parts(
+                node.site(),
+                node.groups(),
+                node.remotes(),
+                new SiteLines(node.system(), link),
+                segments,
+                points,
+                node.histories(),
+                MicroClock.system(),
+                node.events()));
   }
 
   /** The node dies and another one takes its place, at the same address. */
   void restart() throws Exception {
+    restart(Optional.empty());
+  }
+
+  /**
+   * @param joins a site whose cluster it joins again
+   */
+  void restart(Optional<WanSite> joins) throws Exception {
+    seeds = joins.map(WanSite::clusterAddress).orElse("");
     int port = server.address().getPort();
     get(server.close());
     node.system().terminate();
@@ -131,6 +179,7 @@ final class WanSite implements AutoCloseable {
   public void close() {
     node.system().terminate();
     TestSite.join(node.system().getWhenTerminated());
-    threads.shutdownNow();
+    readers.shutdownNow();
+    builders.shutdownNow();
   }
 }
