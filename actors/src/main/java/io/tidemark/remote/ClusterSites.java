@@ -37,6 +37,8 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** {@link RemoteSites} by the cluster's membership and the gateways at their well-known path. */
 public final class ClusterSites implements RemoteSites {
@@ -44,6 +46,8 @@ public final class ClusterSites implements RemoteSites {
   private static final Duration PROBE = Duration.ofSeconds(2);
 
   private static final int OTHERS_TRIED_MAX = 16;
+
+  private static final Logger LOG = LoggerFactory.getLogger(ClusterSites.class);
 
   private final ActorSystem<?> system;
   private final String here;
@@ -218,6 +222,15 @@ public final class ClusterSites implements RemoteSites {
     return rejoin;
   }
 
+  private static SiteQuery.Heeded untold(Member member, String site, Throwable failure) {
+    LOG.warn(
+        "{} did not take it that site '{}' is to be forgotten, and may go on looking for it: {}",
+        SiteWatch.hostPort(member.address()),
+        site,
+        failure.toString());
+    return new SiteQuery.Heeded();
+  }
+
   @Override
   public CompletionStage<Void> forget(String site) {
     Optional<RemoteSite> found =
@@ -237,13 +250,16 @@ public final class ClusterSites implements RemoteSites {
               "site '%s' answers: stop all its nodes first, then have it forgotten"
                   .formatted(site)));
     }
+    SiteQuery.ForgetSite order = new SiteQuery.ForgetSite(site);
     List<CompletableFuture<?>> told = new ArrayList<>();
     CurrentClusterState state = Cluster.get(system).state();
     for (Member member : state.getMembers()) {
-      if (!member.dataCenter().equals(site) && !state.getUnreachable().contains(member)) {
+      boolean reached = serving(member) && !state.getUnreachable().contains(member);
+      if (!member.dataCenter().equals(site) && reached) {
         told.add(
             gateways
-                .ask(member.address(), new SiteQuery.ForgetSite(site), timeout)
+                .ask(member.address(), order, timeout)
+                .exceptionally(failure -> untold(member, site, failure))
                 .toCompletableFuture());
       }
     }

@@ -45,6 +45,10 @@ final class WatchedNode {
     return !status.equals(SiteWatch.ABSENT);
   }
 
+  private boolean serving() {
+    return status.equals("Up") || status.equals("WeaklyUp");
+  }
+
   /** Whether to ask now: one question at a time. */
   boolean ask() {
     boolean free = !asking;
@@ -105,7 +109,7 @@ final class WatchedNode {
     return new RemoteNode(
         address,
         status,
-        reachable && member(),
+        reachable && serving(),
         since,
         description.map(SiteQuery.Description::version),
         description.map(SiteQuery.Description::addresses).orElse(Map.of()),
