@@ -10,21 +10,36 @@ import akka.pattern.Patterns;
 import io.tidemark.remote.GatewayMessage.Reply;
 import io.tidemark.remote.GatewayMessage.SiteRequest;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.function.LongSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Asks gateways by their nodes' addresses: whoever has such an address may be asked, members or
  * not.
  */
 final class Gateways {
+  private static final String SYSTEM_NAME = "tidemark";
+  private static final Pattern HOST_PORT = Pattern.compile("(.{1,255}):(\\d{1,5})");
+
   private final ActorSystem<?> system;
   private final Envelopes envelopes;
 
   Gateways(ActorSystem<?> system, Envelopes envelopes) {
     this.system = system;
     this.envelopes = envelopes;
+  }
+
+  /** Where a node of {@code HOST:PORT} is; empty when it is nothing of the kind. */
+  static Optional<Address> address(String hostPort) {
+    Matcher matcher = HOST_PORT.matcher(hostPort);
+    return matcher.matches()
+        ? Optional.of(
+            new Address("akka", SYSTEM_NAME, matcher.group(1), Integer.parseInt(matcher.group(2))))
+        : Optional.empty();
   }
 
   /** An answer, and when it came by the clock that was given. */

@@ -47,4 +47,19 @@ public interface RemoteSites {
    * @param address {@code HOST:PORT}
    */
   void announce(String purpose, String address);
+
+  /**
+   * Strikes a site that is gone for ever from this and all sites that can be reached: its nodes are
+   * no members any more, nobody looks for it. Should it return, its nodes are to be restarted.
+   *
+   * @return fails with {@code NOT_FOUND} for a site that nobody knows, {@code INVALID} for the own
+   *     one, {@code BUSY} for one that answers
+   */
+  CompletionStage<Void> forget(String site);
+
+  /**
+   * Completes, with the reason, when this site has to join the others anew: this node's actor
+   * system is to be stopped and started again.
+   */
+  CompletionStage<String> rejoin();
 }

@@ -5,12 +5,17 @@ import io.tidemark.serialization.TidemarkMessage;
 import java.util.List;
 import java.util.Map;
 
-/** What every node tells of itself. */
+/** What nodes ask each other about sites themselves. */
 public sealed interface SiteQuery extends TidemarkMessage {
 
-  /** Answers {@link Description}; never refuses; repeating is safe. */
+  /**
+   * Answers {@link Description}; never refuses; repeating is safe. Who is asked learns of who asks.
+   *
+   * @param site of who asks
+   * @param node {@code HOST:PORT} of who asks
+   */
   @JsonTypeName("describe-site")
-  record Describe() implements SiteQuery, SiteCommand<Description> {}
+  record Describe(String site, String node) implements SiteQuery, SiteCommand<Description> {}
 
   /**
    * The node that answered.
@@ -38,4 +43,22 @@ public sealed interface SiteQuery extends TidemarkMessage {
       addresses = addresses == null ? Map.of() : Map.copyOf(addresses);
     }
   }
+
+  /**
+   * This node's site is to join the other sites anew: its process starts its part of the cluster
+   * again. From a node of the same site; answers {@link Heeded}; repeating is safe.
+   */
+  @JsonTypeName("rejoin-sites")
+  record RejoinSites(String reason) implements SiteQuery, SiteCommand<Heeded> {}
+
+  /**
+   * That site is gone for ever: its nodes are no members any more and are not looked for. Answers
+   * {@link Heeded}; repeating is safe.
+   */
+  @JsonTypeName("forget-site")
+  record ForgetSite(String site) implements SiteQuery, SiteCommand<Heeded> {}
+
+  /** It is being done. */
+  @JsonTypeName("site-heeded")
+  record Heeded() implements SiteQuery, SiteAnswer {}
 }

@@ -16,24 +16,32 @@ import io.tidemark.position.MicroTime;
 import io.tidemark.site.SiteEvent;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedSet;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
 /**
- * Asks every node of every other site how it is, over and over, and keeps what they said where
- * {@link ClusterSites} finds it. A site that goes or comes back, or whose clock is far off, is an
- * event of this site, told by one of its nodes.
+ * Asks every other node how it is, over and over, and keeps what they said where {@link
+ * ClusterSites} finds it; also the nodes of sites that it remembers and that are no members now. A
+ * site that goes or comes back, or whose clock is far off, is an event of this site, told by one of
+ * its nodes. It writes {@link SiteMemory}, so it runs where blocking is allowed.
  */
 final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
+  /** The status of a node that is remembered and no member. */
+  static final String ABSENT = "Absent";
+
   sealed interface Message {}
 
   private record Look() implements Message {}
@@ -50,14 +58,26 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
    */
   record Settings(Duration every, Duration silence, Duration clockLimit) {}
 
-  /** What the watch works with. */
+  /**
+   * What the watch works with.
+   *
+   * @param question what each node is asked
+   * @param seeds of other sites, as configured
+   * @param clusterMicros when the cluster's first node was started, as far as is known
+   * @param published where the sites are kept for {@link ClusterSites}
+   */
   record Parts(
       String here,
+      SiteQuery.Describe question,
       Settings settings,
       Gateways gateways,
+      SiteMemory memory,
+      Set<Address> seeds,
+      Islands islands,
       MicroClock clock,
       LongSupplier nanos,
       Consumer<SiteEvent> events,
+      AtomicLong clusterMicros,
       AtomicReference<List<RemoteSite>> published) {}
 
   private final Parts parts;
@@ -88,35 +108,81 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
 
   private Behavior<Message> onLook(Look look) {
     CurrentClusterState state = cluster.state();
+    Set<Address> wanted = members(state);
+    remember(state);
+    wanted.addAll(absent());
+    nodes.keySet().retainAll(wanted);
+    long nanos = parts.nanos().getAsLong();
+    nodes.forEach(
+        (address, node) -> {
+          node.silentFor(nanos, parts.settings().silence(), now());
+          if (node.ask()) {
+            ask(address);
+          }
+        });
+    publish();
+    return this;
+  }
+
+  private Set<Address> members(CurrentClusterState state) {
     Set<Address> present = new HashSet<>();
     for (Member member : state.getMembers()) {
-      if (!member.dataCenter().equals(parts.here()) && !gone(member)) {
+      if (!member.address().equals(cluster.selfMember().address()) && !gone(member)) {
         present.add(member.address());
         nodes
-            .computeIfAbsent(member.address(), a -> new WatchedNode(member.dataCenter(), now()))
-            .status(member.status().toString());
+            .computeIfAbsent(member.address(), a -> new WatchedNode(now()))
+            .is(member.dataCenter(), member.status().toString());
       }
     }
-    nodes.keySet().retainAll(present);
-    long nanos = parts.nanos().getAsLong();
-    for (Map.Entry<Address, WatchedNode> entry : nodes.entrySet()) {
-      entry.getValue().silentFor(nanos, parts.settings().silence(), now());
-      if (entry.getValue().ask()) {
-        Address node = entry.getKey();
-        getContext()
-            .pipeToSelf(
-                parts
-                    .gateways()
-                    .timed(
-                        node,
-                        new SiteQuery.Describe(),
-                        parts.settings().silence(),
-                        parts.clock()::micros),
-                (answer, failure) -> failure == null ? new Heard(node, answer) : new Silent(node));
+    return present;
+  }
+
+  private void remember(CurrentClusterState state) {
+    Map<String, SortedSet<String>> met = new TreeMap<>();
+    for (Member member : state.getMembers()) {
+      if (!member.dataCenter().equals(parts.here()) && member.status().equals(MemberStatus.up())) {
+        met.computeIfAbsent(member.dataCenter(), site -> new TreeSet<>())
+            .add(hostPort(member.address()));
       }
     }
-    publish(state);
-    return this;
+    met.forEach(parts.memory()::met);
+  }
+
+  /** Nodes of other sites that are no members, as remembered or configured. */
+  private Set<Address> absent() {
+    Set<Address> members = new HashSet<>();
+    cluster.state().getMembers().forEach(member -> members.add(member.address()));
+    Set<Address> absent = new HashSet<>();
+    parts
+        .memory()
+        .sites()
+        .forEach(
+            (site, addresses) ->
+                addresses.stream()
+                    .flatMap(text -> Gateways.address(text).stream())
+                    .filter(address -> !members.contains(address))
+                    .forEach(
+                        address -> {
+                          absent.add(address);
+                          nodes
+                              .computeIfAbsent(address, a -> new WatchedNode(now()))
+                              .is(site, ABSENT);
+                        }));
+    for (Address seed : parts.seeds()) {
+      if (!members.contains(seed) && absent.add(seed)) {
+        nodes.computeIfAbsent(seed, a -> new WatchedNode(now())).is(ABSENT);
+      }
+    }
+    return absent;
+  }
+
+  private void ask(Address node) {
+    getContext()
+        .pipeToSelf(
+            parts
+                .gateways()
+                .timed(node, parts.question(), parts.settings().silence(), parts.clock()::micros),
+            (answer, failure) -> failure == null ? new Heard(node, answer) : new Silent(node));
   }
 
   private static boolean gone(Member member) {
@@ -128,8 +194,15 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
     WatchedNode node = nodes.get(heard.node());
     if (node != null) {
       node.heard(heard.answer(), parts.nanos().getAsLong(), now());
-      tellOfClock(heard.node(), node);
-      publish(cluster.state());
+      SiteQuery.Description said = heard.answer().answer();
+      if (node.member()) {
+        parts.clusterMicros().accumulateAndGet(said.clusterMicros(), Math::min);
+        parts.islands().together(heard.node());
+        tellOfClock(heard.node(), node);
+      } else {
+        parts.islands().apart(heard.node(), said);
+      }
+      publish();
     }
     return this;
   }
@@ -138,6 +211,7 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
     WatchedNode node = nodes.get(silent.node());
     if (node != null) {
       node.answered();
+      parts.islands().together(silent.node());
     }
     return this;
   }
@@ -146,52 +220,47 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
     long limit = TimeUnit.NANOSECONDS.toMicros(parts.settings().clockLimit().toNanos());
     Optional<ClockOffset> wrong = node.clockGoneWrong(limit);
     if (wrong.isPresent() && tells()) {
-      parts
-          .events()
-          .accept(
-              new SiteEvent(
-                  now(),
-                  "clock-offset",
-                  Optional.empty(),
-                  Optional.empty(),
-                  ("the clock of %s in site '%s' is %s this node's; nothing is lost by it, but times of"
-                          + " recovery points of the two sites do not compare: synchronise the clocks")
-                      .formatted(hostPort(address), node.site(), wrong.get().text())));
+      event(
+          "clock-offset",
+          ("the clock of %s in site '%s' is %s this site's; nothing is lost by it, but the times of"
+                  + " their recovery points do not compare: synchronise the clocks")
+              .formatted(hostPort(address), node.site(), wrong.get().text()));
     }
   }
 
-  private void publish(CurrentClusterState state) {
+  private void publish() {
     Map<String, List<RemoteNode>> bySite = new TreeMap<>();
-    for (Map.Entry<Address, WatchedNode> entry : nodes.entrySet()) {
-      bySite
-          .computeIfAbsent(entry.getValue().site(), s -> new ArrayList<>())
-          .add(entry.getValue().view(hostPort(entry.getKey())));
-    }
+    nodes.forEach(
+        (address, node) -> {
+          if (!node.site().isEmpty() && !node.site().equals(parts.here())) {
+            bySite
+                .computeIfAbsent(node.site(), s -> new ArrayList<>())
+                .add(node.view(hostPort(address)));
+          }
+        });
     sites.keySet().retainAll(bySite.keySet());
     bySite.forEach(this::update);
     parts.published().set(List.copyOf(sites.values()));
   }
 
   private void update(String name, List<RemoteNode> found) {
-    found.sort(java.util.Comparator.comparing(RemoteNode::address));
+    found.sort(Comparator.comparing(RemoteNode::address));
     boolean reachable = found.stream().anyMatch(RemoteNode::reachable);
     RemoteSite before = sites.get(name);
     boolean changed = before == null || before.reachable() != reachable;
     MicroTime since = changed ? now() : before.since();
     sites.put(name, new RemoteSite(name, reachable, since, found));
     if (changed && (before != null || reachable) && tells()) {
-      parts
-          .events()
-          .accept(
-              new SiteEvent(
-                  since,
-                  reachable ? "site-found" : "site-lost",
-                  Optional.empty(),
-                  Optional.empty(),
-                  reachable
-                      ? "site '" + name + "' answers"
-                      : "site '" + name + "' does not answer; this site goes on by itself"));
+      event(
+          reachable ? "site-found" : "site-lost",
+          reachable
+              ? "site '" + name + "' answers"
+              : "site '" + name + "' does not answer; this site goes on by itself");
     }
+  }
+
+  private void event(String type, String message) {
+    parts.events().accept(new SiteEvent(now(), type, Optional.empty(), Optional.empty(), message));
   }
 
   /** One node of a site tells what all of them notice. */

@@ -13,9 +13,9 @@ final class WatchedNode {
   /** Of so many measurements of the clock the one with the quickest answer counts. */
   private static final int SAMPLES = 5;
 
-  private final String site;
   private final Deque<ClockOffset> samples = new ArrayDeque<>();
   private MicroTime since;
+  private String site = "";
   private String status = "";
   private Optional<SiteQuery.Description> description = Optional.empty();
   private boolean reachable;
@@ -23,17 +23,30 @@ final class WatchedNode {
   private boolean clockWrong;
   private long heardNanos;
 
-  WatchedNode(String site, MicroTime now) {
-    this.site = site;
+  WatchedNode(MicroTime now) {
     this.since = now;
   }
 
+  /** Empty until it is known. */
   String site() {
     return site;
   }
 
-  void status(String current) {
+  void is(String ofSite, String current) {
+    site = ofSite;
     status = current;
+  }
+
+  void is(String current) {
+    status = current;
+  }
+
+  boolean member() {
+    return !status.equals(SiteWatch.ABSENT);
+  }
+
+  private boolean serving() {
+    return status.equals("Up") || status.equals("WeaklyUp");
   }
 
   /** Whether to ask now: one question at a time. */
@@ -58,6 +71,9 @@ final class WatchedNode {
       samples.clear();
     }
     description = Optional.of(timed.answer());
+    if (site.isEmpty()) {
+      site = timed.answer().site();
+    }
     samples.addLast(
         ClockOffset.of(timed.sentMicros(), timed.answer().clockMicros(), timed.receivedMicros()));
     if (samples.size() > SAMPLES) {
@@ -93,7 +109,7 @@ final class WatchedNode {
     return new RemoteNode(
         address,
         status,
-        reachable,
+        reachable && serving(),
         since,
         description.map(SiteQuery.Description::version),
         description.map(SiteQuery.Description::addresses).orElse(Map.of()),

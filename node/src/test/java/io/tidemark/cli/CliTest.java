@@ -496,6 +496,9 @@ class CliTest {
         "drill run",
         "drill delete",
         "status",
+        "site",
+        "site list",
+        "site forget",
         "events"
       })
   void shouldHaveHelpEverywhere(String command) {

@@ -55,6 +55,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   /** The keeper lets so much come together, but not longer than so long: a wake-up has a price. */
   private static final int SPILL_WAKE_BYTES = 512 << 10;
 
+  private static final int ACKNOWLEDGE_SAMPLES = 8;
   private static final long SPILL_LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
   private static final int COPY_BATCH_BYTES = 1 << 20;
   private static final int COMPARE_BYTES = 4 << 20;
@@ -76,6 +77,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     final long lastOrdinal;
     Outgoing outgoing;
     boolean sending = true;
+    long sentNanos = System.nanoTime();
 
     /** Whether some of its data is elsewhere in memory than {@code outgoing} says. */
     boolean moved;
@@ -118,6 +120,14 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private boolean closed;
   private boolean senderWoken;
   private boolean senderWaits;
+  private long packedNanos = System.nanoTime() - TimeUnit.HOURS.toNanos(1);
+
+  /** Running average of the time from sending something to its acknowledgement. */
+  private long acknowledgeNanos;
+
+  /** Newest ordinal that a tag has marked. */
+  private long heldOrdinal;
+
   private volatile String fencedReason;
   private boolean synchronous;
 
@@ -273,6 +283,10 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
                 .formatted(name));
       }
       hold = new ReplyHold(new WriteSeq(base + nextOrdinal - 1), new MicroTime(tick()), limitNanos);
+      heldOrdinal = nextOrdinal - 1;
+      if (senderWaits) {
+        work.signal(); // the tag waits for what it marks to be journaled
+      }
       return hold;
     } finally {
       lock.unlock();
@@ -758,6 +772,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     if (!resend.isEmpty()) {
       Flight first = resend.pollFirst();
       first.sending = true;
+      first.sentNanos = System.nanoTime();
       inFlight.add(first);
       return first;
     }
@@ -786,23 +801,30 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   }
 
   private boolean ready(int bytes, int writes) {
-    Captured first = (Captured) front.peekFirst();
-    return frontBytes >= bytes
-        || front.size() >= writes
-        || System.nanoTime() - first.sinceNanos >= linger()
-        || spilled > 0;
+    return frontBytes >= bytes || front.size() >= writes || spilled > 0 || lingers() <= 0;
   }
 
-  private long linger() {
-    if (synchronous) {
+  /** Nanoseconds that the first of {@code front}, a write, still waits for company. */
+  private long lingers() {
+    Captured first = (Captured) front.peekFirst();
+    if (synchronous || first.ordinal <= heldOrdinal) {
       return 0;
     }
-    return (inFlight.isEmpty() ? limits.linger() : limits.lingerBusy()).toNanos();
+    long now = System.nanoTime();
+    return Math.max(
+        limits.linger().toNanos() - (now - first.sinceNanos), pace() - (now - packedNanos));
+  }
+
+  private long pace() {
+    long least = limits.pace().toNanos();
+    return Math.min(
+        Math.max(least, acknowledgeNanos * CaptureLimits.PACE_FACTOR_MAX),
+        least * CaptureLimits.PACE_FACTOR_MAX);
   }
 
   private long lingerLeft() {
-    if (front.peekFirst() instanceof Captured first) {
-      long left = linger() - (System.nanoTime() - first.sinceNanos);
+    if (front.peekFirst() instanceof Captured) {
+      long left = lingers();
       return left > 0 ? left : Long.MAX_VALUE; // ready, but out of credit: an ack will wake us
     }
     if (mode == Mode.COLLAPSED && inFlight.isEmpty()) {
@@ -829,6 +851,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     batch.forEach(write -> write.place = flight);
     sentOrdinal = Math.max(sentOrdinal, flight.lastOrdinal);
     inFlight.add(flight);
+    packedNanos = System.nanoTime();
     return flight;
   }
 
@@ -855,6 +878,8 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       if (flight == null) {
         throw new IllegalStateException("an acknowledgement of nothing");
       }
+      long took = System.nanoTime() - flight.sentNanos;
+      acknowledgeNanos += (took - acknowledgeNanos) / ACKNOWLEDGE_SAMPLES;
       finish(flight, replies);
       advance();
       if (senderWaits) {
