@@ -165,11 +165,11 @@ public final class ClusterGroups implements Groups {
             Source.from(tag.marks())
                 .mapAsync(ASKS_IN_FLIGHT, this::here)
                 .runWith(Sink.seq(), system),
-            (group, marks) -> adopt(here(spec, group.id()), tag, marks))
+            (group, marks) -> adopt(ofGroup(spec, group.id()), tag, marks))
         .thenCompose(adopted -> adopted);
   }
 
-  private static TagSpec here(TagSpec spec, UUID group) {
+  private static TagSpec ofGroup(TagSpec spec, UUID group) {
     return new TagSpec(
         group,
         spec.group(),

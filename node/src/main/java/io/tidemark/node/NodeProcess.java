@@ -298,7 +298,6 @@ final class NodeProcess implements AutoCloseable {
             "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
     started("tap link", () -> link.close().toCompletableFuture().join());
     addresses.put("tap-link", text(link.address()));
-    site.remotes().announce("tap-link", text(link.address()));
     addresses.put(
         "artery", akka.cluster.typed.Cluster.get(site.system()).selfMember().address().toString());
     return link.links();

@@ -15,12 +15,14 @@ import io.tidemark.journal.TapIdentity;
 import io.tidemark.link.LinkRules;
 import io.tidemark.link.LinkSummary;
 import io.tidemark.link.Links.NewLink;
+import io.tidemark.point.HistoryView;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.site.Replicas.Demotion;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.tag.TagMark;
 import io.tidemark.tag.TagSpec;
@@ -257,7 +259,7 @@ class ReplicationTest {
             .replicas()
             .demote(
                 name,
-                new io.tidemark.site.Replicas.Demotion(1, Optional.empty(), "failover", -1, 0)));
+                new Demotion(1, Optional.empty(), "failover", -1, 0)));
     long drained = scribe.head();
     VolumeSummary promoted = get(b.node.replicas().promote(name, 1, drained, false));
     assertEquals("Primary", promoted.role());
@@ -300,6 +302,63 @@ class ReplicationTest {
     assertEqualAt(scribe.head());
     System.out.println("sent " + sent + " then " + lane(linkName).kinds());
     get(a.links.delete(linkName));
+  }
+
+  /**
+   * A forced failover: what had not arrived is another line of history, which stays readable where it
+   * was written; the way back brings only what came after the fork.
+   */
+  @Test
+  void shouldForkAndComeBack() throws Exception {
+    createVolume();
+    write(12);
+    String there = createLink(LinkRules.DEFAULT).spec().name();
+    awaitCaughtUp(there);
+    get(a.links.pause(there));
+    long fork = scribe.head();
+    write(6);
+    VolumeSummary promoted = get(b.node.replicas().promote(name, 1, -1, true));
+    assertEquals("epoch-2", promoted.branch());
+    assertEquals(fork, promoted.head().seq().value());
+    Scribe kept = scribe.fork(fork);
+    TapIdentity tapAtB = new TapIdentity(name, UUID.randomUUID(), "host-b:tap", VOLUME_BYTES);
+    JournalSession atB = get(b.node.journal().attach(tapAtB));
+    for (int i = 0; i < 10; i++) {
+      Scribe.Segment segment = kept.next(10);
+      get(atB.append(segment.meta(), List.of(ByteBuffer.wrap(segment.data()))));
+    }
+    get(a.links.delete(there));
+    LinkSummary back =
+        get(
+            b.links.create(
+                new NewLink(
+                    "back-" + UUID.randomUUID(), List.of(name), Optional.empty(), "a", LinkRules.DEFAULT)));
+    String backName = back.spec().name();
+    await("broken", () -> join(b.links.get(backName)).state().equals("Broken"));
+    Demotion demotion =
+        new Demotion(
+            1, Optional.of(back.spec().laneId(name)), back.spec().origin(), fork, scribe.timeOf(fork));
+    VolumeSummary demoted = get(a.node.replicas().demote(name, demotion));
+    assertEquals(fork, demoted.head().seq().value());
+    assertThrows(
+        Refusal.class, () -> get(session.append(scribe.next(1).meta(), List.of())), "fenced");
+    get(b.links.resume(backName));
+    await(
+        "a has all",
+        () -> join(b.links.get(backName)).lanes().get(0).ackedSeq() == kept.head());
+    for (long seq = 1; seq <= kept.head(); seq += 5) {
+      assertArrayEquals(kept.at(seq), a.image(name, seq), "as of " + seq);
+    }
+    assertArrayEquals(kept.disk, a.image(name, kept.head()));
+    VolumeSummary replica = get(a.node.site().volume(name));
+    assertEquals("Replica", replica.role());
+    assertEquals(2, replica.epoch());
+    assertEquals("epoch-2", replica.branch());
+    HistoryView left = get(a.node.replicas().branch(name, "main-after-" + fork));
+    for (long seq = 1; seq <= left.headSeq(); seq += 3) {
+      assertArrayEquals(scribe.at(seq), a.image(left, seq), "branch as of " + seq);
+    }
+    get(b.links.delete(backName));
   }
 
   /** A group's tags are at the other site once the positions that they name are. */

@@ -56,6 +56,15 @@ final class Scribe {
     }
   }
 
+  /** Another line of history, the same up to {@code seq}. */
+  Scribe fork(long seq) {
+    Scribe other = new Scribe(disk.length, random);
+    other.writes.addAll(writes.subList(0, (int) seq));
+    other.micros = micros;
+    System.arraycopy(at(seq), 0, other.disk, 0, disk.length);
+    return other;
+  }
+
   /** A segment of 1 to {@code writesMax} random writes. */
   Segment next(int writesMax) {
     long first = head() + 1;

@@ -159,7 +159,11 @@ final class WanSite implements AutoCloseable {
 
   /** The volume's content at a recovery point. */
   byte[] image(VolumeName volume, long seq) throws Exception {
-    HistoryView view = history(volume);
+    return image(history(volume), seq);
+  }
+
+  /** Of any line of history. */
+  byte[] image(HistoryView view, long seq) throws Exception {
     var segmentsOf = node.histories().of(view.persistenceId());
     var point = get(points.resolve(view, segmentsOf, new At.Seq(new WriteSeq(seq))));
     PointReader reader = get(points.open(view, segmentsOf, point));
