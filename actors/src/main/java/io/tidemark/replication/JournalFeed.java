@@ -22,6 +22,7 @@ import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.SyncCompleted;
 import io.tidemark.volume.VolumeHistories;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -106,13 +107,14 @@ final class JournalFeed {
               return histories
                   .events(VolumeEntity.persistenceIdOf(name), next, to)
                   .runWith(Sink.seq(), system)
-                  .thenCompose(found -> complete(next, to, found));
+                  .thenCompose(found -> complete(next, found));
             });
   }
 
   /** A node of the data base may not have the newest events yet. */
   private CompletionStage<Optional<Pair<Long, List<EventEnvelope>>>> complete(
-      long next, long to, List<EventEnvelope> found) {
+      long next, List<EventEnvelope> read) {
+    List<EventEnvelope> found = unbroken(read);
     if (!found.isEmpty()) {
       long last = found.get(found.size() - 1).sequenceNr();
       return CompletableFuture.completedStage(Optional.of(Pair.create(last + 1, found)));
@@ -121,6 +123,26 @@ final class JournalFeed {
         pollEvery,
         system.classicSystem(),
         () -> CompletableFuture.completedStage(Optional.of(Pair.create(next, found))));
+  }
+
+  /**
+   * Up to the first number that is missing. Of two events with one number the later is the volume's:
+   * the other was written in vain by an entity that had lost its claim.
+   */
+  private static List<EventEnvelope> unbroken(List<EventEnvelope> read) {
+    List<EventEnvelope> found = new ArrayList<>();
+    for (EventEnvelope envelope : read) {
+      int last = found.size() - 1;
+      long step = last < 0 ? 1 : envelope.sequenceNr() - found.get(last).sequenceNr();
+      if (step == 0) {
+        found.set(last, envelope);
+      } else if (step == 1) {
+        found.add(envelope);
+      } else {
+        return found;
+      }
+    }
+    return found;
   }
 
   /** The number of the newest event once there is one that was not read. */

@@ -1180,26 +1180,28 @@ public final class VolumeEntity
     Ledger ledger = state.ledger();
     Map<Long, Long> left = new LinkedHashMap<>();
     ledger.standing().branches().forEach(b -> left.put(b.toEventNr(), b.fork().seq()));
-    return Effect()
-        .reply(
-            c.replyTo(),
-            new Progress(
-                c.call(),
-                ledger.settings().volume(),
-                ledger.settings().sizeBytes(),
-                ledger.standing().role().text(),
-                ledger.epoch(),
-                ledger.standing().branch(),
-                ledger.head().seq(),
-                ledger.head().timeMicros(),
-                ledger.horizon().seq(),
-                ledger.horizon().timeMicros(),
-                ledger.settings().createdMicros(),
-                state.openSync().isPresent(),
-                VolumeRoles.eventAfter(ledger, c.afterSeq()),
-                ledger.eventNr(),
-                ledger.counts().rawBytes(),
-                left));
+    Progress progress =
+        new Progress(
+            c.call(),
+            ledger.settings().volume(),
+            ledger.settings().sizeBytes(),
+            ledger.standing().role().text(),
+            ledger.epoch(),
+            ledger.standing().branch(),
+            ledger.head().seq(),
+            ledger.head().timeMicros(),
+            ledger.horizon().seq(),
+            ledger.horizon().timeMicros(),
+            ledger.settings().createdMicros(),
+            state.openSync().isPresent(),
+            VolumeRoles.eventAfter(ledger, c.afterSeq()),
+            ledger.eventNr(),
+            ledger.counts().rawBytes(),
+            left);
+    // What an entity wrote in vain must not be shipped (F2).
+    return lately(claimSeenNanos)
+        ? Effect().reply(c.replyTo(), progress)
+        : confirm(c.call(), progress, c.replyTo());
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onOrderTap(Live state, OrderTap c) {

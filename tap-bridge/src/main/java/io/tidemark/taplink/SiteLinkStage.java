@@ -290,9 +290,13 @@ public final class SiteLinkStage
       }
     }
 
-    /** A session that was replaced or lost says nothing of the epoch (L7): attach again and see. */
+    /**
+     * A session that was replaced or lost says nothing of the epoch (L7), and what does not follow
+     * here may follow the head that the next WELCOME names: attach again and see.
+     */
     private Refusal lasting(Refusal refusal) {
-      return refusal.code() == ErrorCode.FENCED && granted.isDone()
+      boolean here = refusal.code() == ErrorCode.FENCED || refusal.code() == ErrorCode.INVALID;
+      return here && granted.isDone()
           ? new Refusal(ErrorCode.NOT_ACKNOWLEDGED, refusal.getMessage())
           : refusal;
     }
