@@ -50,6 +50,22 @@ final class StatusCommand implements Runnable {
               + member.path("status").asText()
               + (member.path("reachable").asBoolean() ? "" : ", unreachable"));
     }
+    JsonNode certificate = site.path("certificate");
+    if (!certificate.isMissingNode() && !certificate.path("state").asText().equals("VALID")) {
+      out.println("  certificate: " + certificate.path("message").asText());
+    }
+    for (JsonNode refused : site.path("refusedCertificates")) {
+      out.println(
+          "  refused at "
+              + refused.path("time").asText()
+              + ": "
+              + refused.path("message").asText());
+    }
+    JsonNode sites = site.path("sites");
+    if (sites.size() > 1) {
+      out.println();
+      SiteCommands.table(sites, out);
+    }
     out.println();
     VolumeCommands.table(volumes, out);
     if (!images.isEmpty()) {

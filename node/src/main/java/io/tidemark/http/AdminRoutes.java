@@ -71,6 +71,7 @@ public final class AdminRoutes extends Exchange {
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     Route compare = new CompareRoutes(services.recovery().comparisons()).route();
     Route drills = new DrillRoutes(services.recovery().drills()).route();
+    Route sites = new SiteRoutes(services.site(), services.status(), services.clock()).route();
     Route rollback = new RollbackRoutes(services.recovery().rollbacks()).route();
     this.api =
         pathPrefix(
@@ -80,7 +81,7 @@ public final class AdminRoutes extends Exchange {
                     "v1",
                     () ->
                         concat(
-                            path("site", () -> get(this::site)),
+                            sites,
                             path("events", () -> get(this::events)),
                             volumes,
                             compare,
@@ -121,15 +122,6 @@ public final class AdminRoutes extends Exchange {
             () ->
                 concat(path("live", () -> get(this::live)), path("ready", () -> get(this::ready)))),
         api);
-  }
-
-  private Route site() {
-    return answer(
-        () ->
-            services
-                .site()
-                .volumes()
-                .thenApply(volumes -> Views.site(services.status().overview(), volumes.size())));
   }
 
   private Route events() {

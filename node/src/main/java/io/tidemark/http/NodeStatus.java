@@ -1,8 +1,12 @@
 package io.tidemark.http;
 
 import io.tidemark.position.MicroTime;
+import io.tidemark.remote.RemoteSites;
+import io.tidemark.tls.CertificateLife;
+import io.tidemark.tls.TlsTroubles;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 
 /** What the admin interface tells of the node that it runs in, and of the cluster around it. */
@@ -31,6 +35,14 @@ public interface NodeStatus {
       List<Member> members) {}
 
   Overview overview();
+
+  /** Of the node's own certificate and of those that it did not let in, in words. */
+  record Security(Optional<CertificateLife> certificate, List<TlsTroubles.Trouble> refused) {}
+
+  Security security();
+
+  /** The other sites of the cluster. */
+  RemoteSites sites();
 
   /** Why the node cannot serve now, in words; empty when it can. */
   CompletionStage<List<String>> notReady();

@@ -8,10 +8,14 @@ import com.datastax.oss.driver.api.core.CqlSession;
 import com.datastax.oss.driver.api.core.cql.SimpleStatement;
 import io.tidemark.http.NodeStatus;
 import io.tidemark.position.MicroTime;
+import io.tidemark.remote.RemoteSites;
+import io.tidemark.tls.CertificateLife;
+import io.tidemark.tls.TlsTroubles;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 
 /** The node as its admin interface tells of it: the cluster's members, and whether it can serve. */
@@ -22,19 +26,22 @@ final class ClusterStatus implements NodeStatus {
 
   private final ActorSystem<?> system;
   private final CqlSession session;
-  private final String site;
+  private final RemoteSites sites;
+  private final Optional<CertificateLife> certificate;
   private final MicroTime started;
   private final Map<String, String> addresses;
 
   ClusterStatus(
       ActorSystem<?> system,
       CqlSession session,
-      String site,
+      RemoteSites sites,
+      Optional<CertificateLife> certificate,
       MicroTime started,
       Map<String, String> addresses) {
     this.system = system;
     this.session = session;
-    this.site = site;
+    this.sites = sites;
+    this.certificate = certificate;
     this.started = started;
     this.addresses = addresses;
   }
@@ -51,7 +58,17 @@ final class ClusterStatus implements NodeStatus {
               member.dataCenter(),
               !state.getUnreachable().contains(member)));
     }
-    return new Overview(site, version(), started, addresses, members);
+    return new Overview(sites.here(), version(), started, addresses, members);
+  }
+
+  @Override
+  public RemoteSites sites() {
+    return sites;
+  }
+
+  @Override
+  public Security security() {
+    return new Security(certificate, TlsTroubles.PROCESS.recent());
   }
 
   private static String version() {

@@ -466,6 +466,9 @@ class CliTest {
         "drill run",
         "drill delete",
         "status",
+        "site",
+        "site list",
+        "site forget",
         "events"
       })
   void shouldHaveHelpEverywhere(String command) {
