@@ -192,10 +192,23 @@ public final class ClusterSites implements RemoteSites {
   }
 
   private void orderRejoin(String reason) {
+    LOG.warn("this site joins anew: {}", reason);
     for (Member member : Cluster.get(system).state().getMembers()) {
       if (member.dataCenter().equals(here)) {
-        gateways.ask(member.address(), new SiteQuery.RejoinSites(reason), timeout);
+        gateways
+            .ask(member.address(), new SiteQuery.RejoinSites(reason), timeout)
+            .whenComplete((heeded, failure) -> logUnheeded(member, failure));
       }
+    }
+  }
+
+  /** It will be told again, by the leader of those that are left behind. */
+  private static void logUnheeded(Member member, Throwable failure) {
+    if (failure != null) {
+      LOG.warn(
+          "{} did not take it that it is to join the other sites anew: {}",
+          SiteWatch.hostPort(member.address()),
+          failure.toString());
     }
   }
 

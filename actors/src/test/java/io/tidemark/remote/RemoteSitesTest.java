@@ -17,9 +17,13 @@ import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.cluster.typed.Cluster;
 import akka.stream.javadsl.Sink;
 import com.fasterxml.jackson.annotation.JsonTypeName;
+import io.tidemark.journal.JournalSession;
+import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
+import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.segment.SegmentMeta;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.SiteSystem;
 import io.tidemark.testsite.TestSite;
@@ -283,6 +287,40 @@ class RemoteSitesTest {
       Refusal refusal = assertThrows(Refusal.class, b::startNode);
       assertEquals(ErrorCode.INVALID, refusal.code());
       assertTrue(refusal.getMessage().contains("another name"), refusal.getMessage());
+    }
+  }
+
+  /** Clocks five minutes apart are shown and told; both sites work all the same. */
+  @Test
+  void shouldTellOfClocksFarApart() throws Exception {
+    String shown = "tidemark.remote.poll-every = 1 s\n";
+    try (TestSite a = new TestSite(site("a", shown));
+        TestSite b = new TestSite(site("b", joining(a.startNode()) + shown))) {
+      SiteSystem here = a.nodes.get(0);
+      Queue<SiteEvent> heard = new ConcurrentLinkedQueue<>();
+      here.site().events().runWith(Sink.foreach(heard::add), here.system());
+      MicroClock right = b.clock;
+      b.clock = () -> right.micros() + 300_000_000;
+      SiteSystem there = b.startNode();
+      awaitMutual(here, there);
+      ClockOffset offset = here.remotes().sites().get(0).clock().orElseThrow();
+      assertEquals(300, offset.micros() / 1e6, 2);
+      assertEquals(-300, there.remotes().sites().get(0).clock().orElseThrow().micros() / 1e6, 2);
+      await(
+          "it is told",
+          () ->
+              heard.stream()
+                  .anyMatch(
+                      e -> e.type().equals("clock-offset") && e.message().contains("ahead of")));
+      for (TestSite site : List.of(a, b)) {
+        SiteSystem node = site.nodes.get(0);
+        VolumeName disk = new VolumeName("disk");
+        get(node.site().createVolume(disk, VOLUME_BYTES, false));
+        JournalSession session =
+            get(node.journal().attach(TestSite.tap(disk, java.util.UUID.randomUUID())));
+        SegmentMeta meta = TestSite.segment(1, 10, session.grant().headTime().micros());
+        assertEquals(new WriteSeq(10), get(session.append(meta, TestSite.data(meta))));
+      }
     }
   }
 }

@@ -38,19 +38,22 @@ class SiteMessagesTest {
   private static final Map<String, String> RECORDED =
       Map.of(
           "describe-site",
-          "DESCRIBE",
+          "bf64736974656161646e6f64656e31302e302e302e313a3235353230ff",
           "site-description",
-          "DESCRIPTION",
+          "bf647369746561626776657273696f6e63312e306b636c6f636b4d6963726f73056d7374"
+              + "61727465644d6963726f73046d636c75737465724d6963726f7303676d656d6265727381"
+              + "6e31302e302e302e323a323535323069616464726573736573bf687461702d6c696e6b6d"
+              + "31302e302e302e323a38343731ffff",
           "rejoin-sites",
-          "REJOIN",
+          "bf66726561736f6e67796f756e676572ff",
           "forget-site",
-          "FORGET",
+          "bf64736974656163ff",
           "site-heeded",
-          "HEEDED",
+          "bfff",
           "site-reply",
-          "REPLY",
+          "bf64747970656b736974652d68656564656464626f647942bfffff",
           "site-refusal",
-          "REFUSAL");
+          "bf64636f64656b4245594f4e445f48454144676d65737361676567746f6f20666172ff");
 
   private static final SiteQuery.Describe DESCRIBE = new SiteQuery.Describe("a", "10.0.0.1:25520");
   private static final SiteQuery.Description DESCRIPTION =

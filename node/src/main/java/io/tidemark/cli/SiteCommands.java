@@ -28,8 +28,7 @@ final class SiteCommands implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(
-        spec.commandLine(), "say what to do with sites: list or forget");
+    throw new ParameterException(spec.commandLine(), "say what to do with sites: list or forget");
   }
 
   @Command(

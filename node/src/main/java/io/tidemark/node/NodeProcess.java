@@ -182,8 +182,7 @@ final class NodeProcess implements AutoCloseable {
     site.system().getWhenTerminated().thenRun(this::actorSystemEnded);
     site.remotes()
         .rejoin()
-        .thenAccept(
-            reason -> ended.complete(new End(new Refusal(ErrorCode.FAILED, reason), true)));
+        .thenAccept(reason -> ended.complete(new End(new Refusal(ErrorCode.FAILED, reason), true)));
     startManagement(site);
     LiveLinks taps = startTapLink(site, points);
     startServices(site, session, segments, index, points, taps, begun);

@@ -22,9 +22,9 @@ import java.util.TreeSet;
 import java.util.regex.Pattern;
 
 /**
- * What {@code tidemark up --site --join} settled for a data directory, in a settings file in it: the
- * site's name, ports that no other site of this machine has, and whom it joins. Read at every later
- * start, below the user's own settings file.
+ * What {@code tidemark up --site --join} settled for a data directory, in a settings file in it:
+ * the site's name, ports that no other site of this machine has, and whom it joins. Read at every
+ * later start, below the user's own settings file.
  */
 final class OwnSettings {
   private static final String FILE = "site.conf";
@@ -77,8 +77,7 @@ final class OwnSettings {
     if (!others.isEmpty()) {
       own.put("tidemark.cluster.other-sites", new ArrayList<>(others));
     }
-    Config after =
-        ConfigFactory.parseMap(own, "the command line").withFallback(before).resolve();
+    Config after = ConfigFactory.parseMap(own, "the command line").withFallback(before).resolve();
     if (!after.equals(before)) {
       write(file, after);
     }

@@ -25,9 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class OwnSettingsTest {
-  private static final String[] LISTENERS = {
-    "http", "tap-link", "images", "cluster", "management"
-  };
+  private static final String[] LISTENERS = {"http", "tap-link", "images", "cluster", "management"};
 
   @TempDir Path directory;
 
@@ -58,8 +56,7 @@ class OwnSettingsTest {
     NodeSettings settled = load(data);
     assertEquals("b", settled.config().getString("tidemark.site.name"));
     assertEquals(
-        List.of("127.0.0.1:25520"),
-        settled.config().getStringList("tidemark.cluster.other-sites"));
+        List.of("127.0.0.1:25520"), settled.config().getStringList("tidemark.cluster.other-sites"));
     for (String listener : LISTENERS) {
       assertNotEquals(port(usual, listener), port(settled, listener));
     }
@@ -104,8 +101,7 @@ class OwnSettingsTest {
     Path old = directory.resolve("old");
     Files.createDirectories(old);
     Files.writeString(old.resolve("node-id"), "made by an earlier start");
-    assertThrows(
-        Refusal.class, () -> OwnSettings.settle(load(old), Optional.of("b"), List.of()));
+    assertThrows(Refusal.class, () -> OwnSettings.settle(load(old), Optional.of("b"), List.of()));
     OwnSettings.settle(load(old), Optional.of("site-1"), List.of("127.0.0.1:25620"));
     for (String listener : LISTENERS) {
       assertEquals(port(load(directory.resolve("x")), listener), port(load(old), listener));
@@ -116,8 +112,9 @@ class OwnSettingsTest {
   @Test
   void shouldParseTheDocumentedSites() throws IOException {
     String text = Files.readString(Path.of("..", "docs", "operations.md"));
-    Matcher block = Pattern.compile("```\n(# /etc/tidemark/node\\.conf on .*?)```", Pattern.DOTALL)
-        .matcher(text);
+    Matcher block =
+        Pattern.compile("```\n(# /etc/tidemark/node\\.conf on .*?)```", Pattern.DOTALL)
+            .matcher(text);
     List<NodeSettings> sites = new ArrayList<>();
     while (block.find()) {
       Path file = directory.resolve("node-" + sites.size() + ".conf");

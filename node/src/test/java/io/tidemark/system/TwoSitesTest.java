@@ -121,26 +121,22 @@ class TwoSitesTest {
       tell("b was killed");
       a.client.createVolume("two", Load.VOLUME_BYTES);
       load.awaitMore(a, 50, LIMIT);
-      b.start();
-      awaitTogether("after b was killed");
 
-      // A restarts while B lives; then B starts while A is gone.
+      // B starts while A is gone, then A restarts while B lives.
       a.kill();
-      b.client.createVolume("alone", Load.VOLUME_BYTES);
-      b.stop();
       b.start();
       tell("b started while a was gone");
+      b.client.createVolume("alone", Load.VOLUME_BYTES);
       assertEquals(2, b.client.get("/api/v1/volumes").orFail().size());
       a.start();
-      awaitTogether("after a was gone");
+      awaitTogether("after both were killed");
       load.awaitMore(a, 50, LIMIT);
       tell(load.end(a) + " writes, none lost");
     }
     b.stop();
     awaitSeen(a, "b", false);
     assertEquals(204, a.client.delete("/api/v1/sites/b?confirm=b").status());
-    Await.until(
-        "b is forgotten", LIMIT, () -> a.client.get("/api/v1/sites").orFail().size() == 1);
+    Await.until("b is forgotten", LIMIT, () -> a.client.get("/api/v1/sites").orFail().size() == 1);
     assertEquals(404, a.client.delete("/api/v1/sites/b?confirm=b").status());
     tell("b is forgotten");
   }
