@@ -194,7 +194,13 @@ public final class ClusterGroups implements Groups {
                     "volume '%s' has not reached write %d".formatted(mark.volume(), mark.seq()));
               }
               return new TagMark(
-                  mark.volume(), volume.id(), 0, 0, mark.seq(), mark.timeMicros(), mark.holdMicros());
+                  mark.volume(),
+                  volume.id(),
+                  0,
+                  0,
+                  mark.seq(),
+                  mark.timeMicros(),
+                  mark.holdMicros());
             });
   }
 
@@ -203,8 +209,7 @@ public final class ClusterGroups implements Groups {
         AskPattern.ask(
             entities.parts().tags().apply(spec.groupId(), spec.name()),
             ref ->
-                new ConsistencyTag.AdoptTag(
-                    spec, tag.applications(), marks, tag.timeMicros(), ref),
+                new ConsistencyTag.AdoptTag(spec, tag.applications(), marks, tag.timeMicros(), ref),
             timeout,
             system.scheduler());
     return answer.handle(

@@ -62,10 +62,8 @@ import java.util.function.Consumer;
  * {@link io.tidemark.link}.
  */
 public final class ReplicationLink
-    extends EventSourcedBehaviorWithEnforcedReplies<
-        ReplicationLink.Command, LinkEvent, LinkState> {
-  public static final EntityTypeKey<Command> TYPE_KEY =
-      EntityTypeKey.create(Command.class, "link");
+    extends EventSourcedBehaviorWithEnforcedReplies<ReplicationLink.Command, LinkEvent, LinkState> {
+  public static final EntityTypeKey<Command> TYPE_KEY = EntityTypeKey.create(Command.class, "link");
 
   private static final int SNAPSHOT_EVERY = 100;
   private static final Duration TICK = Duration.ofSeconds(1);
@@ -454,9 +452,7 @@ public final class ReplicationLink
       runner.lastFailure = null;
       if (!timers.isTimerActive(storeKey(c.volume()))) {
         timers.startSingleTimer(
-            storeKey(c.volume()),
-            new Store(c.volume()),
-            parts.shipping().settings().storeEvery());
+            storeKey(c.volume()), new Store(c.volume()), parts.shipping().settings().storeEvery());
       }
     }
     return Effect().noReply();
@@ -469,9 +465,9 @@ public final class ReplicationLink
       return Effect().noReply();
     }
     LaneGauge.Reading now = runner.gauge.read();
-    boolean whole =
-        now.headSeq() == now.ackedSeq() && now.sourceMicros() > 0 && !now.resyncing();
-    if (now.ackedSeq() == lane.get().ackedSeq() && (lane.get().synchronised() && !lane.get().resync() || !whole)) {
+    boolean whole = now.headSeq() == now.ackedSeq() && now.sourceMicros() > 0 && !now.resyncing();
+    if (now.ackedSeq() == lane.get().ackedSeq()
+        && (lane.get().synchronised() && !lane.get().resync() || !whole)) {
       return Effect().noReply();
     }
     return Effect()
@@ -499,16 +495,14 @@ public final class ReplicationLink
     if (lasts(refusal.code())) {
       return Effect()
           .persist(
-              (LinkEvent)
-                  new LaneBroken(c.volume(), refusal.code(), refusal.getMessage(), now()))
+              (LinkEvent) new LaneBroken(c.volume(), refusal.code(), refusal.getMessage(), now()))
           .thenRun(() -> tell("link-broken", c.volume() + ": " + refusal.getMessage()))
           .thenRun(this::settle)
           .thenNoReply();
     }
     context.getLog().info("link {}: {}: {}", name, c.volume(), refusal.getMessage());
     Duration wait = backoff(runner, refusal.code());
-    timers.startSingleTimer(
-        beginKey(c.volume()), new Begin(c.volume(), ++runner.run), wait);
+    timers.startSingleTimer(beginKey(c.volume()), new Begin(c.volume(), ++runner.run), wait);
     return Effect().noReply();
   }
 
@@ -673,7 +667,8 @@ public final class ReplicationLink
   private void tell(String type, String message) {
     parts
         .events()
-        .accept(new SiteEvent(
+        .accept(
+            new SiteEvent(
                 new MicroTime(now()),
                 type,
                 Optional.empty(),

@@ -87,8 +87,7 @@ public final class PastContent implements OlderContent {
       VolumeName name, HistoryView view, VolumeId incarnation, long seq) {
     if (!view.volume().equals(incarnation)) {
       return CompletableFuture.failedStage(
-          new Refusal(
-              ErrorCode.NOT_FOUND, "volume '" + name + "' was deleted and created again"));
+          new Refusal(ErrorCode.NOT_FOUND, "volume '" + name + "' was deleted and created again"));
     }
     if (seq > view.headSeq()) {
       return CompletableFuture.failedStage(

@@ -38,10 +38,13 @@ import io.tidemark.volume.Ledger.Doomed;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.BranchFollowed;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
+import io.tidemark.volume.VolumeEvent.ReplicaMade;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.StorageFreed;
 import io.tidemark.volume.VolumeEvent.SyncCompleted;
@@ -49,9 +52,6 @@ import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
-import io.tidemark.volume.VolumeEvent.BranchFollowed;
-import io.tidemark.volume.VolumeEvent.HistoryForked;
-import io.tidemark.volume.VolumeEvent.ReplicaMade;
 import io.tidemark.volume.VolumeEvent.VolumeFenced;
 import io.tidemark.volume.VolumeEvent.VolumePromoted;
 import io.tidemark.volume.VolumeState.Gone;
@@ -1068,8 +1068,7 @@ public final class VolumeEntity
 
   /** Fences first, so that the history stands still; goes back, if it is to, in a second step. */
   private ReplyEffect<VolumeEvent, VolumeState> onDemote(Live state, DemoteVolume c) {
-    Optional<Refusal> refusal =
-        VolumeRoles.refuseDemotion(state, name, c.epoch(), c.keepSeq());
+    Optional<Refusal> refusal = VolumeRoles.refuseDemotion(state, name, c.epoch(), c.keepSeq());
     if (refusal.isPresent()) {
       return refused(0, c.replyTo(), refusal.get());
     }
@@ -1112,9 +1111,7 @@ public final class VolumeEntity
     context.pipeToSelf(
         jobs.tailAfterFork(state.ledger(), c.keepSeq()),
         (tail, failure) ->
-            failure == null
-                ? new TailCounted(c, eventNr, tail)
-                : new TailNotCounted(c, failure));
+            failure == null ? new TailCounted(c, eventNr, tail) : new TailNotCounted(c, failure));
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onTailCounted(Live state, TailCounted c) {
@@ -1136,12 +1133,10 @@ public final class VolumeEntity
     demotion
         .link()
         .ifPresent(
-            link ->
-                events.add(new ReplicaMade(link, Refusal.printable(demotion.origin()), now())));
+            link -> events.add(new ReplicaMade(link, Refusal.printable(demotion.origin()), now())));
     return Effect()
         .persist(events)
-        .thenRun(
-            () -> tell("history-forked", "what was written after is kept as branch " + branch))
+        .thenRun(() -> tell("history-forked", "what was written after is kept as branch " + branch))
         .thenRun((VolumeState next) -> index(next))
         .thenReply(demotion.replyTo(), next -> new Summary(summary((Live) next)));
   }
@@ -1161,8 +1156,7 @@ public final class VolumeEntity
     return Effect().reply(c.replyTo(), new BranchesShown(state.ledger().standing().branches()));
   }
 
-  private ReplyEffect<VolumeEvent, VolumeState> onGetBranchHistory(
-      Live state, GetBranchHistory c) {
+  private ReplyEffect<VolumeEvent, VolumeState> onGetBranchHistory(Live state, GetBranchHistory c) {
     return VolumeRoles.branchView(state, persistenceIdOf(name), c.branch())
         .map(view -> Effect().reply(c.replyTo(), (Reply) new History(c.call(), view)))
         .orElseGet(

@@ -104,7 +104,10 @@ public final class VolumeHistories {
     return new Count(segments, writes);
   }
 
-  /** Leaves out what became another line of history: it was written after the fork and before it happened. */
+  /**
+   * Leaves out what became another line of history: it was written after the fork and before it
+   * happened.
+   */
   private static List<SegmentEntry> withoutLeft(List<Line> lines) {
     List<SegmentEntry> kept = new ArrayList<>();
     for (Line line : lines) {

@@ -123,16 +123,14 @@ class EventSerializerTest {
       new Schedule("s", 1, 3_600, "s-{time}", false, List.of());
 
   private static final LinkSpec LINK =
-      new LinkSpec(
-          "l", TAP, List.of(new VolumeName("d")), Optional.of("g"), "site-1", "site-2");
+      new LinkSpec("l", TAP, List.of(new VolumeName("d")), Optional.of("g"), "site-1", "site-2");
 
   private static final LinkRules RULES =
       new LinkRules(
           new Throttle(
               2_500_000,
               List.of(
-                  new Throttle.Window(
-                      List.of(java.time.DayOfWeek.MONDAY), 480, 1_080, 625_000))),
+                  new Throttle.Window(List.of(java.time.DayOfWeek.MONDAY), 480, 1_080, 625_000))),
           7,
           30);
 
@@ -347,11 +345,9 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
     SessionKey key = new SessionKey(ID, 2, 1);
     roundTrip(new VolumeEntity.CreateVolume(512, true, probe.getRef()));
-    roundTrip(
-        new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
+    roundTrip(new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
     roundTrip(new VolumeEntity.PromoteVolume(2, -1, true, probe.getRef()));
-    roundTrip(
-        new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
+    roundTrip(new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
     roundTrip(new VolumeEntity.GetBranches(probe.getRef()));
     roundTrip(new VolumeEntity.GetBranchHistory(1, "b", probe.getRef()));
     roundTrip(new VolumeEntity.GetProgress(1, 9, probe.getRef()));
