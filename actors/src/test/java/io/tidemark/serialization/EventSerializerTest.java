@@ -35,6 +35,7 @@ import io.tidemark.link.LinkDirectory;
 import io.tidemark.link.LinkEvent;
 import io.tidemark.link.LinkRules;
 import io.tidemark.link.LinkSpec;
+import io.tidemark.link.LinkState;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.order.OrderKind;
 import io.tidemark.order.TapOrder;
@@ -316,6 +317,46 @@ class EventSerializerTest {
     assertThrows(IllegalArgumentException.class, () -> serializer.manifest("text"));
   }
 
+  /** What volumes, links and failovers say of roles; snapshots of links. */
+  @Test
+  void shouldRoundTripRolesAndLinks() {
+    VolumeState state = VolumeState.EMPTY;
+    for (VolumeEvent event :
+        List.of(
+            new VolumeEvent.VolumeCreated(ID, 1 << 20, true, 1_000),
+            new VolumeEvent.TapAttached(1, TAP, "here", 1_001),
+            VolumeEvent.SegmentJournaled.of(1L << 32, TestSite.segment(1, 15, 2_000), 777),
+            new VolumeEvent.VolumeFenced("promoted elsewhere", 3_006),
+            new VolumeEvent.HistoryForked("main-after-11", 11, 2_009, 0, 0, "why", 3_007),
+            new VolumeEvent.ReplicaMade(TAP, "site a", 3_008),
+            new VolumeEvent.EpochRaised(2, 3_009),
+            new VolumeEvent.BranchFollowed("epoch-2"),
+            new VolumeEvent.VolumePromoted("epoch-3", true, 3_010))) {
+      state = VolumeState.apply(state, event);
+      roundTrip(state);
+    }
+    LinkState link = LinkState.EMPTY;
+    for (LinkEvent event :
+        List.of(
+            new LinkEvent.LinkCreated(LINK, RULES, 7_000),
+            new LinkEvent.LaneAdvanced(new VolumeName("d"), 9, 8, 7, 6, true),
+            new LinkEvent.LaneBroken(new VolumeName("d"), ErrorCode.FENCED, "why", 7_001),
+            new LinkEvent.LinkPaused(7_002))) {
+      link = LinkState.apply(link, event);
+      roundTrip(link);
+    }
+    TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
+    roundTrip(new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
+    roundTrip(new VolumeEntity.PromoteVolume(2, -1, true, probe.getRef()));
+    roundTrip(new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranches(probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranchHistory(1, "b", probe.getRef()));
+    roundTrip(new VolumeEntity.GetProgress(1, 9, probe.getRef()));
+    roundTrip(
+        new VolumeEntity.Progress(
+            1, ID, 512, "Replica", 2, "main", 9, 8, 7, 6, 5, true, 4, 3, 2, Map.of(1L, 2L)));
+  }
+
   /** Snapshots of every state and messages with actor references come back as they were. */
   @Test
   void shouldRoundTripStatesAndMessages() {
@@ -332,12 +373,6 @@ class EventSerializerTest {
             new VolumeEvent.GapRecorded(12, 15, 3_002, "again"),
             new VolumeEvent.IndexAdvanced(NODE, List.of(), 1, 10),
             new VolumeEvent.SyncCompleted(15, 1, 3_005),
-            new VolumeEvent.VolumeFenced("promoted elsewhere", 3_006),
-            new VolumeEvent.HistoryForked("main-after-11", 11, 2_009, 0, 0, "why", 3_007),
-            new VolumeEvent.ReplicaMade(TAP, "site a", 3_008),
-            new VolumeEvent.EpochRaised(2, 3_009),
-            new VolumeEvent.BranchFollowed("epoch-2"),
-            new VolumeEvent.VolumePromoted("epoch-3", true, 3_010),
             new VolumeEvent.VolumeDeleted(ID, 5_000))) {
       state = VolumeState.apply(state, event);
       roundTrip(state);
@@ -345,15 +380,6 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
     SessionKey key = new SessionKey(ID, 2, 1);
     roundTrip(new VolumeEntity.CreateVolume(512, true, probe.getRef()));
-    roundTrip(new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
-    roundTrip(new VolumeEntity.PromoteVolume(2, -1, true, probe.getRef()));
-    roundTrip(new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
-    roundTrip(new VolumeEntity.GetBranches(probe.getRef()));
-    roundTrip(new VolumeEntity.GetBranchHistory(1, "b", probe.getRef()));
-    roundTrip(new VolumeEntity.GetProgress(1, 9, probe.getRef()));
-    roundTrip(
-        new VolumeEntity.Progress(
-            1, ID, 512, "Replica", 2, "main", 9, 8, 7, 6, 5, true, 4, 3, 2, Map.of(1L, 2L)));
     roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, 7, probe.getRef()));
     roundTrip(
         new VolumeEntity.AppendSegments(
