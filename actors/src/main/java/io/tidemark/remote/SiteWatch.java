@@ -131,10 +131,7 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
         present.add(member.address());
         nodes
             .computeIfAbsent(member.address(), a -> new WatchedNode(now()))
-            .is(
-                member.dataCenter(),
-                member.status().toString(),
-                member.uniqueAddress().longUid());
+            .is(member.dataCenter(), member.status().toString(), member.uniqueAddress().longUid());
       }
     }
     return present;

@@ -57,12 +57,12 @@ class RemoteSitesTest {
 
   private static String site(String name, String more) {
     return """
-        tidemark.site.name = %s
-        tidemark.remote { poll-every = 200 ms, silence = 2 s }
-        tidemark.serialization.types { echo = "%s", said = "%s" }
-        tidemark.akka.cluster.seed-node-timeout = 2 s
-        tidemark.akka.cluster.multi-data-center.failure-detector.acceptable-heartbeat-pause = 3 s
-        """
+    tidemark.site.name = %s
+    tidemark.remote { poll-every = 200 ms, silence = 2 s }
+    tidemark.serialization.types { echo = "%s", said = "%s" }
+    tidemark.akka.cluster.seed-node-timeout = 2 s
+    tidemark.akka.cluster.multi-data-center.failure-detector.acceptable-heartbeat-pause = 3 s
+    """
             .formatted(name, Echo.class.getName(), Said.class.getName())
         + more;
   }

@@ -58,14 +58,7 @@ class SiteMessagesTest {
   private static final SiteQuery.Describe DESCRIBE = new SiteQuery.Describe("a", "10.0.0.1:25520");
   private static final SiteQuery.Description DESCRIPTION =
       new SiteQuery.Description(
-          "b",
-          "1.0",
-          5,
-          4,
-          3,
-          List.of("10.0.0.2:25520#7"),
-          Map.of("tap-link", "10.0.0.2:8471"),
-          7);
+          "b", "1.0", 5, 4, 3, List.of("10.0.0.2:25520#7"), Map.of("tap-link", "10.0.0.2:8471"), 7);
 
   private static ActorTestKit kit;
   private static EventSerializer serializer;
