@@ -212,7 +212,9 @@ class RemoteSitesTest {
       assertTrue(gone.getMessage().contains("nothing was sent"), gone.getMessage());
 
       SiteSystem second = a.startNode();
-      assertEquals(MemberStatus.up(), Cluster.get(second.system()).selfMember().status());
+      await(
+          "the new node is up",
+          () -> Cluster.get(second.system()).selfMember().status().equals(MemberStatus.up()));
       for (int i = 0; i < 12; i++) {
         VolumeName name = new VolumeName("v" + i);
         get(second.site().createVolume(name, VOLUME_BYTES, false));
