@@ -206,6 +206,12 @@ class VerifyJobsTest {
     }
 
     @Override
+    public CompletionStage<Void> deleteRuns(
+        VolumeId volume, int session, int firstRun, int lastRun) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
     public CompletionStage<Void> deleteVolume(VolumeId volume, int lastSession) {
       throw new UnsupportedOperationException();
     }

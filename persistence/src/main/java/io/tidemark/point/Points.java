@@ -3,6 +3,7 @@ package io.tidemark.point;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.position.At;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
 
 /** Finds and opens recovery points; never replays the history. */
 public interface Points {
@@ -17,6 +18,22 @@ public interface Points {
 
   /** Opens a resolved point; reads run headers and at most one leaf's segments. */
   CompletionStage<PointReader> open(HistoryView view, SegmentHistory history, RecoveryPoint point);
+
+  /**
+   * Opens a resolved point for long: when what it was opened with is not there any more, because
+   * the history was cut since, the reader finds its content again in the renewed history.
+   *
+   * @param renewed asks for the volume's history as it is then; fails when it cannot be had
+   * @return fails like {@link #open}; later reads fail with {@code BEYOND_HORIZON} once the point
+   *     is given up
+   */
+  default CompletionStage<PointReader> open(
+      HistoryView view,
+      SegmentHistory history,
+      RecoveryPoint point,
+      Supplier<CompletionStage<HistoryView>> renewed) {
+    return open(view, history, point);
+  }
 
   /**
    * Opens what the journal holds at its head, also inside a dark interval: what a resynchronisation
