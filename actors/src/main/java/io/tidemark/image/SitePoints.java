@@ -7,7 +7,9 @@ import io.tidemark.position.At;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.site.Retention;
 import io.tidemark.site.Site;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Function;
@@ -15,14 +17,21 @@ import java.util.function.Function;
 /** Recovery points of the site's volumes: asks the volume for its history, then the index. */
 public final class SitePoints implements VolumePoints {
   private final Site site;
+  private final Retention retention;
   private final Points points;
   private final Function<String, SegmentHistory> histories;
 
   /**
+   * @param retention takes what is held
    * @param histories the segments of the volume with a persistence id
    */
-  public SitePoints(Site site, Points points, Function<String, SegmentHistory> histories) {
+  public SitePoints(
+      Site site,
+      Retention retention,
+      Points points,
+      Function<String, SegmentHistory> histories) {
     this.site = site;
+    this.retention = retention;
     this.points = points;
     this.histories = histories;
   }
@@ -44,7 +53,11 @@ public final class SitePoints implements VolumePoints {
         .thenCompose(
             view ->
                 view.volume().equals(located.volume())
-                    ? points.open(view, histories.apply(view.persistenceId()), located.point())
+                    ? points.open(
+                        view,
+                        histories.apply(view.persistenceId()),
+                        located.point(),
+                        () -> site.history(located.name()))
                     : CompletableFuture.failedStage(
                         new Refusal(
                             ErrorCode.NOT_FOUND,
@@ -52,5 +65,16 @@ public final class SitePoints implements VolumePoints {
                                 + located.name()
                                 + "' was deleted and created again; its earlier points are"
                                 + " gone")));
+  }
+
+  @Override
+  public CompletionStage<Void> hold(Located located, String holder, Duration lease) {
+    return retention.hold(
+        located.name(), located.volume(), holder, located.point().seq(), false, lease);
+  }
+
+  @Override
+  public CompletionStage<Void> release(VolumeName volume, String holder) {
+    return retention.release(volume, holder);
   }
 }

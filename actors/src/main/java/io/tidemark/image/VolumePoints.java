@@ -5,6 +5,8 @@ import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.At;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 
 /** Recovery points of the site's volumes by name. */
@@ -22,7 +24,23 @@ public interface VolumePoints {
   /**
    * Opens a point that was located before, perhaps by an earlier process.
    *
-   * @return fails with {@code NOT_FOUND} when that incarnation of the volume is gone
+   * @return fails with {@code NOT_FOUND} when that incarnation of the volume is gone, {@code
+   *     BEYOND_HORIZON} when the point is
    */
   CompletionStage<PointReader> open(Located located);
+
+  /**
+   * Holds a point against retention until the lease ends; to be renewed by repeating it.
+   *
+   * @param holder who, for instance {@code image:NAME}
+   * @return fails with {@code BEYOND_HORIZON} when the point is given up already
+   */
+  default CompletionStage<Void> hold(Located located, String holder, Duration lease) {
+    return CompletableFuture.completedStage(null);
+  }
+
+  /** Ends what a holder holds; repeating is safe. */
+  default CompletionStage<Void> release(VolumeName volume, String holder) {
+    return CompletableFuture.completedStage(null);
+  }
 }

@@ -56,12 +56,12 @@ public final class SiteSystem {
   private static final Pattern HOST_PORT = Pattern.compile("(.+):(\\d{1,5})");
 
   private final ActorSystem<Void> system;
-  private final Site site;
+  private final ClusterSite site;
   private final Journal journal;
   private final VolumeHistories histories;
 
   private SiteSystem(
-      ActorSystem<Void> system, Site site, Journal journal, VolumeHistories histories) {
+      ActorSystem<Void> system, ClusterSite site, Journal journal, VolumeHistories histories) {
     this.system = system;
     this.site = site;
     this.journal = journal;
@@ -116,6 +116,9 @@ public final class SiteSystem {
             parts.fence(),
             histories,
             system.dispatchers().lookup(DispatcherSelector.fromConfig("tidemark.index-dispatcher")),
+            system
+                .dispatchers()
+                .lookup(DispatcherSelector.fromConfig("tidemark.retention-dispatcher")),
             parts.clock(),
             () -> random.nextLong() & Long.MAX_VALUE,
             event -> topic.tell(Topic.publish(new SitePublication(event))));
@@ -137,7 +140,7 @@ public final class SiteSystem {
     // Wakes the directory, which sees to what deleted volumes left behind.
     akka.cluster.Cluster.get(system)
         .registerOnMemberUp(() -> directory.tell(new SiteDirectory.GetNames(system.ignoreRef())));
-    Site site =
+    ClusterSite site =
         new ClusterSite(
             system, volumes, directory, topic, config.getDuration("tidemark.site.ask-timeout"));
     Journal journal =
@@ -224,6 +227,11 @@ public final class SiteSystem {
   }
 
   public Site site() {
+    return site;
+  }
+
+  /** How much history volumes keep. */
+  public Retention retention() {
     return site;
   }
 

@@ -19,6 +19,7 @@ import java.util.UUID;
  * @param dark closed dark intervals, in seq order, disjoint, at most {@link #DARK_MAX}
  * @param index what is indexed and what is not
  * @param chores storage that remains to be freed
+ * @param retained what is kept and what is not
  */
 public record Ledger(
     long eventNr,
@@ -31,7 +32,13 @@ public record Ledger(
     Counts counts,
     List<DarkInterval> dark,
     Indexed index,
-    Chores chores) {
+    Chores chores,
+    Retained retained) {
+
+  public Ledger {
+    // Absent in snapshots of earlier releases.
+    retained = retained == null ? Retained.ALL : retained;
+  }
 
   /** More closed dark intervals than this are merged, the oldest first. */
   public static final int DARK_MAX = 256;
@@ -119,47 +126,64 @@ public record Ledger(
   /** Segments of {@code session} from {@code firstOrdinal} on. */
   public record Orphans(int session, long firstOrdinal) {}
 
-  /** A deleted incarnation whose events are {@code fromEventNr..toEventNr}. */
-  public record Doomed(VolumeId volume, int lastSession, long fromEventNr, long toEventNr) {}
+  /**
+   * A deleted incarnation whose events are {@code fromEventNr..toEventNr}.
+   *
+   * @param trees index nodes of it that its remaining events may not tell of
+   * @param nodes more of them, without what is below them
+   */
+  public record Doomed(
+      VolumeId volume,
+      int lastSession,
+      long fromEventNr,
+      long toEventNr,
+      List<NodeHeader> trees,
+      List<Long> nodes) {
+    public Doomed {
+      // Absent in snapshots of earlier releases.
+      trees = trees == null ? List.of() : trees;
+      nodes = nodes == null ? List.of() : nodes;
+    }
+  }
 
   Ledger next() {
     return new Ledger(
-        eventNr + 1, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, chores);
+        eventNr + 1, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, chores, retained);
   }
 
   Ledger withEpoch(long newEpoch) {
     return new Ledger(
-        eventNr, bornEventNr, settings, newEpoch, tap, head, horizon, counts, dark, index, chores);
+        eventNr, bornEventNr, settings, newEpoch, tap, head, horizon, counts, dark, index, chores, retained);
   }
 
   Ledger withTap(Tap newTap) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, newTap, head, horizon, counts, dark, index, chores);
+        eventNr, bornEventNr, settings, epoch, newTap, head, horizon, counts, dark, index, chores, retained);
   }
 
   Ledger withHead(Mark newHead) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, newHead, horizon, counts, dark, index, chores);
+        eventNr, bornEventNr, settings, epoch, tap, newHead, horizon, counts, dark, index, chores, retained);
   }
 
   Ledger withHorizon(Mark newHorizon) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, newHorizon, counts, dark, index, chores);
+        eventNr, bornEventNr, settings, epoch, tap, head, newHorizon, counts, dark, index, chores, retained);
   }
 
   Ledger withCounts(Counts newCounts) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, newCounts, dark, index, chores);
+        eventNr, bornEventNr, settings, epoch, tap, head, horizon, newCounts, dark, index, chores, retained);
   }
 
   Ledger withIndex(Indexed newIndex) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, newIndex, chores);
+        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, newIndex, chores, retained);
   }
 
   Ledger withChores(Chores newChores) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, newChores);
+        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, newChores, retained);
   }
 
   /** Adds a closed interval, the newest; merges the two oldest when there are too many. */
@@ -189,6 +213,52 @@ public record Ledger(
         counts,
         List.copyOf(all),
         index,
-        chores);
+        chores,
+        retained);
+  }
+
+  Ledger withRetained(Retained newRetained) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        newRetained);
+  }
+
+  /** Gives up everything before a point; intervals that end before it are of no interest. */
+  Ledger withHorizonMoved(Mark to) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        to,
+        counts,
+        dark.stream().filter(interval -> interval.toSeq() >= to.seq()).toList(),
+        index,
+        chores,
+        retained);
+  }
+
+  /** Data before compression that the journal holds now. */
+  long rawBytes() {
+    Retained.Sums sums = retained.volume();
+    return counts.rawBytes() - sums.freed().rawBytes() + sums.copied().rawBytes();
+  }
+
+  /** Data that the journal stores now. */
+  long storedBytes() {
+    Retained.Sums sums = retained.volume();
+    return counts.storedBytes() - sums.freed().storedBytes() + sums.copied().storedBytes();
   }
 }

@@ -4,12 +4,17 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.Behavior;
 import akka.actor.typed.SupervisorStrategy;
 import akka.actor.typed.javadsl.ActorContext;
+import akka.actor.typed.javadsl.Adapter;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.StashBuffer;
 import akka.actor.typed.javadsl.TimerScheduler;
 import akka.cluster.sharding.typed.javadsl.EntityTypeKey;
+import akka.persistence.DeleteMessagesSuccess;
+import akka.persistence.JournalProtocol;
+import akka.persistence.Persistence;
 import akka.persistence.typed.PersistenceId;
 import akka.persistence.typed.RecoveryCompleted;
+import akka.persistence.typed.SnapshotCompleted;
 import akka.persistence.typed.SnapshotFailed;
 import akka.persistence.typed.javadsl.CommandHandlerWithReply;
 import akka.persistence.typed.javadsl.EventHandler;
@@ -18,6 +23,7 @@ import akka.persistence.typed.javadsl.ReplyEffect;
 import akka.persistence.typed.javadsl.RetentionCriteria;
 import akka.persistence.typed.javadsl.SignalHandler;
 import com.fasterxml.jackson.annotation.JsonTypeName;
+import com.typesafe.config.ConfigFactory;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
@@ -30,6 +36,9 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.retention.Compaction;
+import io.tidemark.retention.KeptTag;
+import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.serialization.TidemarkMessage;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
@@ -48,6 +57,14 @@ import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
+import io.tidemark.volume.VolumeEvent.TagsKept;
+import io.tidemark.volume.VolumeEvent.RetentionSet;
+import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.PinsEnded;
+import io.tidemark.volume.VolumeEvent.HorizonMoved;
+import io.tidemark.volume.VolumeEvent.HistoryFreed;
+import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeState.Gone;
 import io.tidemark.volume.VolumeState.Live;
 import io.tidemark.volume.VolumeState.Resyncing;
@@ -57,6 +74,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
+import java.util.function.BiFunction;
 
 /**
  * One protected volume: the sole writer of its journal. It lets one tap session in at a time,
@@ -91,6 +109,7 @@ public final class VolumeEntity
   private static final String SILENCE = "silence";
   private static final String INDEX_RETRY = "index-retry";
   private static final String CHORES = "chores";
+  private static final String RETENTION = "retention";
 
   // ---- protocol -------------------------------------------------------------------------------
 
@@ -190,6 +209,47 @@ public final class VolumeEntity
   @JsonTypeName("delete-volume")
   public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
+  /**
+   * Sets how much history is kept. Replies {@link Summary}; {@code INVALID} for a policy that cannot
+   * be. Safe to repeat.
+   */
+  @JsonTypeName("set-retention")
+  public record SetRetention(RetentionPolicy policy, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Holds a point for a while, whatever the horizon does (J8); renews the holder's pin when there is
+   * one. Replies {@link Done}; {@code BEYOND_HORIZON}, {@code BEYOND_HEAD}, {@code LIMIT}; {@code
+   * NOT_FOUND} when the volume is another incarnation. Safe to repeat.
+   *
+   * @param holder who, for instance {@code image:NAME}, at most 200 characters
+   * @param onward whether all points from {@code seq} on are held
+   * @param leaseMillis the pin lapses after so long unless it is renewed
+   */
+  @JsonTypeName("pin-point")
+  public record PinPoint(
+      VolumeId volume,
+      String holder,
+      long seq,
+      boolean onward,
+      long leaseMillis,
+      ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /** Ends a holder's pin. Replies {@link Done}, also when there is none: safe to repeat. */
+  @JsonTypeName("unpin-point")
+  public record UnpinPoint(String holder, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Tells the volume all of its tags; those that the policy keeps outlive the window. Replies {@link
+   * Done}; {@code LIMIT} for more than {@link Retained#TAGS_MAX}. Points that are gone already stay
+   * gone. Safe to repeat.
+   */
+  @JsonTypeName("keep-tags")
+  public record KeepTags(List<KeptTag> tags, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
   /** Replies {@link Leftovers}, whether there is a volume or not. */
   @JsonTypeName("get-leftovers")
   public record GetLeftovers(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
@@ -222,6 +282,19 @@ public final class VolumeEntity
   private record DoChores() implements Command {}
 
   private record OrphansGone(int session) implements Command {}
+
+  private record LookAfterHorizon() implements Command {}
+
+  private record HorizonFound(long job, Optional<Mark> to) implements Command {}
+
+  private record Compacted(long job, Compaction task, Optional<Compaction.Outcome> outcome)
+      implements Command {}
+
+  private record HistoryGone(long job) implements Command {}
+
+  private record RetentionFailed(long job, String what, Throwable failure) implements Command {}
+
+  private record EventsTrimmed(long toEventNr) implements Command {}
 
   private record StorageGone(VolumeId volume) implements Command {}
 
@@ -283,6 +356,23 @@ public final class VolumeEntity
   private boolean jobRuns;
   private boolean choreRuns;
   private int failures;
+
+  /** Where the merge that runs begins; the greatest seq when none runs. */
+  private long mergeFromSeq = Long.MAX_VALUE;
+
+  private final RetentionWork retention = new RetentionWork();
+
+  /** What runs for retention; it lasts as long as the actor. */
+  private static final class RetentionWork {
+    private long job;
+    private boolean runs;
+    private boolean compacts;
+    private long fruitlessSeq = -1;
+    private long snapshotEventNr;
+    private long trimmedEventNr;
+    private boolean trims;
+    private boolean alerted;
+  }
 
   /** The entity of the volume {@code name}: claims the journal, then reads it (F1). */
   public static Behavior<Command> create(VolumeName name, VolumeParts parts) {
@@ -368,6 +458,11 @@ public final class VolumeEntity
         .onCommand(DetachTap.class, c -> Effect().reply(c.replyTo(), new Done(c.call())))
         .onCommand(RaiseEpoch.class, c -> notFound(0, c.replyTo()))
         .onCommand(DeleteVolume.class, c -> notFound(0, c.replyTo()))
+        .onCommand(SetRetention.class, c -> notFound(0, c.replyTo()))
+        .onCommand(PinPoint.class, c -> notFound(0, c.replyTo()))
+        .onCommand(UnpinPoint.class, c -> Effect().reply(c.replyTo(), new Done(0)))
+        .onCommand(KeepTags.class, c -> notFound(0, c.replyTo()))
+        .onCommand(Compacted.class, this::onLateCompaction)
         .onCommand(IndexBuilt.class, this::onLateIndex);
     handlers
         .forStateType(Live.class)
@@ -387,6 +482,15 @@ public final class VolumeEntity
         .onCommand(IndexBuilt.class, this::onIndexBuilt)
         .onCommand(IndexFailed.class, this::onIndexFailed)
         .onCommand(RetryIndex.class, this::onRetryIndex)
+        .onCommand(SetRetention.class, this::onSetRetention)
+        .onCommand(PinPoint.class, this::onPin)
+        .onCommand(UnpinPoint.class, this::onUnpin)
+        .onCommand(KeepTags.class, this::onKeepTags)
+        .onCommand(LookAfterHorizon.class, this::onLookAfterHorizon)
+        .onCommand(HorizonFound.class, this::onHorizonFound)
+        .onCommand(Compacted.class, this::onCompacted)
+        .onCommand(HistoryGone.class, this::onHistoryGone)
+        .onCommand(RetentionFailed.class, this::onRetentionFailed)
         .onCommand(OrphansGone.class, this::onOrphansGone);
     handlers
         .forAnyState()
@@ -405,6 +509,11 @@ public final class VolumeEntity
         .onCommand(SessionSilent.class, c -> Effect().noReply())
         .onCommand(IndexFailed.class, c -> Effect().noReply())
         .onCommand(RetryIndex.class, c -> Effect().noReply())
+        .onCommand(LookAfterHorizon.class, c -> Effect().noReply())
+        .onCommand(HorizonFound.class, c -> Effect().noReply())
+        .onCommand(HistoryGone.class, c -> Effect().noReply())
+        .onCommand(RetentionFailed.class, c -> Effect().noReply())
+        .onCommand(EventsTrimmed.class, this::onEventsTrimmed)
         .onCommand(OrphansGone.class, this::onLateOrphansGone);
     return alone(handlers.build());
   }
@@ -434,6 +543,8 @@ public final class VolumeEntity
         || command instanceof Deposed
         || command instanceof IndexFailed
         || command instanceof RetryIndex
+        || command instanceof RetentionFailed
+        || command instanceof EventsTrimmed
         || command instanceof DoChores
         || command instanceof ChoreFailed;
   }
@@ -771,6 +882,7 @@ public final class VolumeEntity
   private void forget() {
     dismiss(ErrorCode.NOT_FOUND, "volume '" + name + "' was deleted");
     abandonJob();
+    abandonRetention();
     timers.cancel(INDEX_RETRY);
     tell("volume-deleted", "volume deleted");
   }
@@ -832,7 +944,9 @@ public final class VolumeEntity
     if (jobRuns || timers.isTimerActive(INDEX_RETRY) || !(state instanceof Live live)) {
       return;
     }
-    Optional<List<NodeHeader>> children = VolumeState.mergeDue(live);
+    long cut = retention.compacts ? live.ledger().horizon().seq() : 0;
+    Optional<List<NodeHeader>> children = VolumeState.mergeDue(live, cut);
+    mergeFromSeq = children.map(nodes -> nodes.get(0).firstSeq()).orElse(Long.MAX_VALUE);
     if (children.isPresent()) {
       begin(live, jobs.merge(live.ledger(), children.get()));
     } else if (leafIsDue(live)) {
@@ -857,6 +971,7 @@ public final class VolumeEntity
       return discard(c);
     }
     jobRuns = false;
+    mergeFromSeq = Long.MAX_VALUE;
     failures = 0;
     return Effect()
         .persist((VolumeEvent) c.result())
@@ -882,6 +997,7 @@ public final class VolumeEntity
       return Effect().noReply();
     }
     jobRuns = false;
+    mergeFromSeq = Long.MAX_VALUE;
     Duration wait = backoff();
     context
         .getLog()
@@ -899,6 +1015,7 @@ public final class VolumeEntity
   private void abandonJob() {
     job++;
     jobRuns = false;
+    mergeFromSeq = Long.MAX_VALUE;
   }
 
   private Duration backoff() {
@@ -984,6 +1101,299 @@ public final class VolumeEntity
     return Effect().noReply();
   }
 
+  // ---- retention ------------------------------------------------------------------------------
+
+  private ReplyEffect<VolumeEvent, VolumeState> onSetRetention(Live state, SetRetention c) {
+    Optional<Refusal> invalid = c.policy().refuse();
+    if (invalid.isPresent()) {
+      return refused(0, c.replyTo(), invalid.get());
+    }
+    if (c.policy().equals(state.ledger().retained().policy())) {
+      return Effect().reply(c.replyTo(), new Summary(summary(state)));
+    }
+    return Effect()
+        .persist((VolumeEvent) new RetentionSet(c.policy(), now()))
+        .thenRun(() -> tell("retention-set", "retention changed"))
+        .thenRun(this::scheduleRetention)
+        .thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onPin(Live state, PinPoint c) {
+    Ledger ledger = state.ledger();
+    if (!c.volume().equals(ledger.settings().volume())) {
+      return notFound(0, c.replyTo());
+    }
+    Optional<Refusal> refusal =
+        RetentionRules.refusePin(ledger, c.holder(), c.seq(), c.onward());
+    if (refusal.isPresent()) {
+      return refused(0, c.replyTo(), refusal.get());
+    }
+    long until = now() + c.leaseMillis() * 1_000;
+    return Effect()
+        .persist((VolumeEvent) new PointPinned(c.holder(), c.seq(), c.onward(), until))
+        .thenRun(this::scheduleRetention)
+        .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onUnpin(Live state, UnpinPoint c) {
+    if (state.ledger().retained().pinOf(c.holder()).isEmpty()) {
+      return Effect().reply(c.replyTo(), new Done(0));
+    }
+    return Effect()
+        .persist((VolumeEvent) new PinsEnded(List.of(c.holder()), List.of(), "closed"))
+        .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onKeepTags(Live state, KeepTags c) {
+    Ledger ledger = state.ledger();
+    if (c.tags().size() > Retained.TAGS_MAX) {
+      return refused(
+          0,
+          c.replyTo(),
+          new Refusal(
+              ErrorCode.LIMIT,
+              "a volume keeps at most %d tags beyond its window".formatted(Retained.TAGS_MAX)));
+    }
+    List<KeptTag> tags =
+        ledger.retained().policy().thinned(RetentionRules.keepable(ledger, c.tags()), now());
+    if (tags.equals(ledger.retained().tags())) {
+      return Effect().reply(c.replyTo(), new Done(0));
+    }
+    return Effect()
+        .persist((VolumeEvent) new TagsKept(tags))
+        .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  private void scheduleRetention(VolumeState state) {
+    if (state instanceof Live live
+        && RetentionRules.active(live.ledger())
+        && !timers.isTimerActive(RETENTION)) {
+      timers.startTimerWithFixedDelay(
+          RETENTION, new LookAfterHorizon(), parts.settings().retentionEvery());
+    }
+  }
+
+  private void abandonRetention() {
+    retention.job++;
+    retention.runs = false;
+    retention.compacts = false;
+    retention.fruitlessSeq = -1;
+    timers.cancel(RETENTION);
+  }
+
+  /** One step at a time: each is persisted before the next begins (R1). */
+  private ReplyEffect<VolumeEvent, VolumeState> onLookAfterHorizon(
+      Live state, LookAfterHorizon c) {
+    Ledger ledger = state.ledger();
+    if (retention.runs) {
+      return Effect().noReply();
+    }
+    if (!RetentionRules.active(ledger)) {
+      timers.cancel(RETENTION);
+      return Effect().noReply();
+    }
+    trimEvents(ledger);
+    Optional<PinsEnded> lapsed = RetentionRules.lapsed(ledger, now());
+    if (lapsed.isPresent()) {
+      return Effect().persist((VolumeEvent) lapsed.get()).thenNoReply();
+    }
+    List<Retained.Freed> freed = ledger.retained().freed();
+    long patience = parts.settings().freeDelay().toNanos() / 1_000;
+    if (!freed.isEmpty() && freed.get(0).timeMicros() + patience <= now()) {
+      run(
+          "deleting what is older than the horizon",
+          jobs.free(ledger.settings().volume(), freed.get(0)),
+          (number, done) -> new HistoryGone(number));
+    } else if (ledger.retained().policy().limited()) {
+      run(
+          "finding the horizon",
+          jobs.horizon(
+              ledger, VolumeState.dark(state), RetentionRules.passable(ledger, now())),
+          HorizonFound::new);
+    }
+    return Effect().noReply();
+  }
+
+  private <T> void run(
+      String what, CompletionStage<T> work, BiFunction<Long, T, Command> outcome) {
+    long number = ++retention.job;
+    retention.runs = true;
+    context.pipeToSelf(
+        work,
+        (done, failure) ->
+            failure == null
+                ? outcome.apply(number, done)
+                : new RetentionFailed(number, what, failure));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onHorizonFound(Live state, HorizonFound c) {
+    if (c.job() != retention.job) {
+      return Effect().noReply();
+    }
+    retention.runs = false;
+    Ledger ledger = state.ledger();
+    Optional<Mark> to =
+        c.to()
+            .filter(mark -> mark.seq() > ledger.horizon().seq())
+            .filter(mark -> mark.seq() <= ledger.retained().limitSeq());
+    if (to.isPresent()) {
+      retention.alerted = false;
+      return Effect()
+          .persist((VolumeEvent) new HorizonMoved(to.get().seq(), to.get().timeMicros()))
+          .thenRun((VolumeState next) -> context.getSelf().tell(new LookAfterHorizon()))
+          .thenNoReply();
+    }
+    boolean waits = ledger.horizon().seq() == retention.fruitlessSeq;
+    if (!waits && RetentionRules.compactionDue(ledger)) {
+      return beginCompaction(ledger);
+    }
+    Optional<PinsEnded> loser = RetentionRules.loser(ledger);
+    if (loser.isPresent() && ledger.retained().freed().isEmpty()) {
+      PinsEnded lost = loser.get();
+      return Effect()
+          .persist((VolumeEvent) lost)
+          .thenRun(
+              () ->
+                  tell(
+                      "pins-lost",
+                      lost.reason() + ": given up " + lost.holders() + " " + lost.tags()))
+          .thenNoReply();
+    }
+    if (RetentionRules.overCap(ledger) && !retention.alerted) {
+      retention.alerted = true;
+      tell(
+          "cap-exceeded",
+          "the journal stores %d bytes, more than its cap: nothing more can be given up"
+              .formatted(ledger.storedBytes()));
+    }
+    return Effect().noReply();
+  }
+
+  /** A merge of nodes that are to be cut is awaited first. */
+  private ReplyEffect<VolumeEvent, VolumeState> beginCompaction(Ledger ledger) {
+    if (jobRuns && mergeFromSeq <= ledger.horizon().seq()) {
+      return Effect().noReply();
+    }
+    retention.compacts = true;
+    int attempt = ledger.retained().attempts();
+    return Effect()
+        .persist((VolumeEvent) new CompactionBegan(attempt, now()))
+        .thenRun((VolumeState next) -> compact(((Live) next).ledger(), attempt))
+        .thenNoReply();
+  }
+
+  private void compact(Ledger ledger, int attempt) {
+    Compaction task = VolumeJobs.compaction(ledger, attempt);
+    run(
+        "cutting the history",
+        jobs.compact(task),
+        (number, outcome) -> new Compacted(number, task, outcome));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onCompacted(Live state, Compacted c) {
+    if (c.job() != retention.job
+        || !c.task().volume().equals(state.ledger().settings().volume())
+        || c.task().attempt() != state.ledger().retained().running()) {
+      return discard(c);
+    }
+    retention.runs = false;
+    retention.compacts = false;
+    if (c.outcome().isEmpty()) {
+      retention.fruitlessSeq = c.task().horizonSeq();
+      return Effect().noReply();
+    }
+    return Effect()
+        .persist((VolumeEvent) HistoryCompacted.of(c.task().attempt(), c.outcome().get(), now()))
+        .thenRun((VolumeState next) -> index(next))
+        .thenNoReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onLateCompaction(Gone state, Compacted c) {
+    return discard(c);
+  }
+
+  /** The result of a compaction that was begun before a restart or for another incarnation. */
+  private ReplyEffect<VolumeEvent, VolumeState> discard(Compacted c) {
+    c.outcome()
+        .ifPresent(
+            outcome ->
+                context.pipeToSelf(
+                    jobs.discard(c.task(), outcome),
+                    (done, failure) ->
+                        failure == null
+                            ? new DoChores()
+                            : new ChoreFailed("discarding a compaction", failure)));
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onHistoryGone(Live state, HistoryGone c) {
+    if (c.job() != retention.job) {
+      return Effect().noReply();
+    }
+    retention.runs = false;
+    return Effect()
+        .persist((VolumeEvent) new HistoryFreed())
+        .thenRun(() -> context.getSelf().tell(new LookAfterHorizon()))
+        .thenNoReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onRetentionFailed(
+      Live state, RetentionFailed c) {
+    if (c.job() == retention.job) {
+      retention.runs = false;
+      retention.compacts = false;
+      context
+          .getLog()
+          .warn("volume {}: {} failed and will be tried again", name, c.what(), c.failure());
+      index(state);
+    }
+    return Effect().noReply();
+  }
+
+  /**
+   * Deletes the events that neither a point nor a recovery needs: those of the cut history, as far
+   * as the older of the snapshots that are kept reaches.
+   */
+  private void trimEvents(Ledger ledger) {
+    List<NodeHeader> frontier = ledger.index().frontier();
+    if (retention.trims || frontier.isEmpty() || !frontier.get(0).base()) {
+      return;
+    }
+    int every = parts.settings().snapshotEvery();
+    long to =
+        Math.min(
+            frontier.get(0).lastEventNr(),
+            retention.snapshotEventNr - (long) (SNAPSHOTS_KEPT - 1) * every);
+    if (to < retention.trimmedEventNr + every) {
+      return;
+    }
+    retention.trims = true;
+    ActorRef<JournalProtocol.Response> done =
+        context.messageAdapter(
+            JournalProtocol.Response.class,
+            response ->
+                response instanceof DeleteMessagesSuccess gone
+                    ? new EventsTrimmed(gone.toSequenceNr())
+                    : new EventsTrimmed(-1));
+    Persistence.get(context.getSystem().classicSystem())
+        .journalFor("", ConfigFactory.empty())
+        .tell(
+            new JournalProtocol.DeleteMessagesTo(
+                persistenceIdOf(name), to, Adapter.toClassic(done)),
+            akka.actor.ActorRef.noSender());
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onEventsTrimmed(
+      VolumeState state, EventsTrimmed c) {
+    retention.trims = false;
+    if (c.toEventNr() < 0) {
+      context.getLog().warn("volume {}: old events were not deleted; tried again later", name);
+    } else {
+      retention.trimmedEventNr = c.toEventNr();
+    }
+    return Effect().noReply();
+  }
+
   // ---- events ---------------------------------------------------------------------------------
 
   @Override
@@ -997,6 +1407,7 @@ public final class VolumeEntity
   public SignalHandler<VolumeState> signalHandler() {
     return newSignalHandlerBuilder()
         .onSignal(RecoveryCompleted.instance(), this::onRecovered)
+        .onSignal(SnapshotCompleted.class, this::onSnapshotCompleted)
         .onSignal(SnapshotFailed.class, this::onSnapshotFailed)
         .build();
   }
@@ -1005,12 +1416,18 @@ public final class VolumeEntity
   private void onRecovered(VolumeState state) {
     disconnect();
     abandonJob();
+    abandonRetention();
     choreRuns = false;
     if (state instanceof Live live && live.ledger().tap().attached()) {
       awaitWord(live.ledger().tap().session());
     }
     scheduleChores(state);
     index(state);
+    scheduleRetention(state);
+  }
+
+  private void onSnapshotCompleted(VolumeState state, SnapshotCompleted done) {
+    retention.snapshotEventNr = done.metadata().sequenceNr();
   }
 
   private void onSnapshotFailed(VolumeState state, SnapshotFailed failed) {
@@ -1020,7 +1437,7 @@ public final class VolumeEntity
             "volume {}: no snapshot; the next recovery reads more events", name, failed.failure());
   }
 
-  /** Events are the journal and are never deleted; only old snapshots are. */
+  /** Old snapshots go by their number; events only once retention has cut the history (R1). */
   @Override
   public RetentionCriteria retentionCriteria() {
     return RetentionCriteria.snapshotEvery(parts.settings().snapshotEvery(), SNAPSHOTS_KEPT);
@@ -1055,14 +1472,17 @@ public final class VolumeEntity
         ledger.settings().synchronous(),
         point(ledger.head()),
         point(ledger.horizon()),
-        ledger.counts().rawBytes(),
-        ledger.counts().storedBytes(),
+        ledger.rawBytes(),
+        ledger.storedBytes(),
         tap.attached(),
         tap.session() == 0 ? Optional.empty() : Optional.of(tap.address()),
         tap.attached() ? tapNode() : Optional.empty(),
         tap.attached() ? Optional.ofNullable(status) : Optional.empty(),
         tap.attached() && status != null ? statusMicros : 0,
-        VolumeState.dark(state));
+        VolumeState.dark(state),
+        ledger.retained().policy(),
+        ledger.retained().pins().size(),
+        ledger.retained().tags().size());
   }
 
   /** A reference to an actor of this node has no address of its own. */

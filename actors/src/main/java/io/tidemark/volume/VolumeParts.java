@@ -17,6 +17,8 @@ import java.util.function.LongSupplier;
  * @param fence tells whether an entity is still the one that may write
  * @param histories reads events back
  * @param indexExecutor where index nodes are built; never an actor's thread
+ * @param retentionExecutor where history is cut; not the one where nodes are built, which appends may
+ *     have to wait for
  * @param clock stamps events
  * @param nodeIds index node ids that are never given twice: a retried job must not write over what
  *     a late request of the failed one may still store
@@ -31,6 +33,7 @@ public record VolumeParts(
     WriterFence fence,
     VolumeHistories histories,
     Executor indexExecutor,
+    Executor retentionExecutor,
     MicroClock clock,
     LongSupplier nodeIds,
     Consumer<SiteEvent> events) {}

@@ -24,6 +24,14 @@ import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
+import io.tidemark.volume.VolumeEvent.HistoryFreed;
+import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.CompactionBegan;
+import io.tidemark.volume.VolumeEvent.HorizonMoved;
+import io.tidemark.volume.VolumeEvent.TagsKept;
+import io.tidemark.volume.VolumeEvent.PinsEnded;
+import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.RetentionSet;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -242,12 +250,21 @@ public sealed interface VolumeState extends TidemarkMessage {
         dark(state),
         ledger.index().frontier(),
         ledger.index().tailFromEventNr(),
-        ledger.eventNr());
+        ledger.eventNr(),
+        ledger.retained().layers(),
+        ledger.retained().keptSeqs(ledger.horizon().seq()));
   }
 
-  /** The oldest {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4). */
-  static Optional<List<NodeHeader>> mergeDue(Live state) {
-    List<NodeHeader> frontier = state.ledger().index().frontier();
+  /**
+   * The oldest {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4).
+   *
+   * @param afterSeq nodes that begin at or before it are left alone: they are being cut
+   */
+  static Optional<List<NodeHeader>> mergeDue(Live state, long afterSeq) {
+    List<NodeHeader> frontier =
+        state.ledger().index().frontier().stream()
+            .filter(node -> !node.base() && node.firstSeq() > afterSeq)
+            .toList();
     int end = frontier.size();
     // Levels fall from the oldest node to the newest: the last run of a level is the lowest.
     while (end > 0) {
@@ -316,7 +333,51 @@ public sealed interface VolumeState extends TidemarkMessage {
     if (event instanceof OrphansCollected e) {
       return ledger.withChores(ledger.chores().withoutOrphansOf(e.session()));
     }
+    return retaining(ledger, ledger.retained(), event);
+  }
+
+  /** Events of retention. */
+  private static Ledger retaining(Ledger ledger, Retained retained, VolumeEvent event) {
+    if (event instanceof RetentionSet e) {
+      return ledger.withRetained(retained.withPolicy(e.policy()));
+    }
+    if (event instanceof PointPinned e) {
+      return ledger.withRetained(
+          retained.withPin(
+              new Retained.Pin(e.holder(), e.seq(), e.onward(), e.untilMicros())));
+    }
+    if (event instanceof PinsEnded e) {
+      return ledger.withRetained(retained.withoutPins(e.holders()).withoutTags(e.tags()));
+    }
+    if (event instanceof TagsKept e) {
+      return ledger.withRetained(retained.withTags(e.tags()));
+    }
+    if (event instanceof HorizonMoved e) {
+      return ledger.withHorizonMoved(new Mark(e.seq(), e.timeMicros()));
+    }
+    if (event instanceof CompactionBegan e) {
+      return ledger.withRetained(retained.began(e.attempt(), e.timeMicros()));
+    }
+    if (event instanceof HistoryCompacted e) {
+      return ledger
+          .withRetained(retained.compacted(e))
+          .withIndex(compacted(ledger.index(), e));
+    }
+    if (event instanceof HistoryFreed) {
+      return ledger.withRetained(retained.deleted());
+    }
     throw new IllegalStateException("no transition for " + event);
+  }
+
+  private static Indexed compacted(Indexed index, HistoryCompacted e) {
+    List<NodeHeader> frontier = new ArrayList<>();
+    frontier.add(e.base());
+    frontier.addAll(e.after());
+    index.frontier().stream()
+        .filter(node -> node.firstSeq() > e.prefixEndSeq())
+        .forEach(frontier::add);
+    return new Indexed(
+        List.copyOf(frontier), index.tailFromEventNr(), index.tailSegments(), index.tailWrites());
   }
 
   private static VolumeState created(VolumeState state, VolumeCreated e) {
@@ -334,15 +395,37 @@ public sealed interface VolumeState extends TidemarkMessage {
             new Ledger.Counts(0, 0, 0),
             List.of(),
             new Indexed(List.of(), eventNr + 1, 0, 0),
-            new Ledger.Chores(List.of(), state.doomed())));
+            new Ledger.Chores(List.of(), state.doomed()),
+            Retained.ALL));
   }
 
   private static VolumeState deleted(Live live) {
     Ledger last = live.ledger().next();
     Doomed doomed =
         new Doomed(
-            last.settings().volume(), last.tap().session(), last.bornEventNr(), last.eventNr());
+            last.settings().volume(),
+            last.tap().session(),
+            last.bornEventNr(),
+            last.eventNr(),
+            doomedTrees(last),
+            doomedNodes(last));
     return new Deleted(last.eventNr(), last.chores().withDoomed(doomed).doomed());
+  }
+
+  private static List<NodeHeader> doomedTrees(Ledger last) {
+    List<NodeHeader> trees = new ArrayList<>(last.index().frontier());
+    trees.addAll(last.retained().layers());
+    last.retained().freed().forEach(freed -> trees.addAll(freed.trees()));
+    return List.copyOf(trees);
+  }
+
+  private static List<Long> doomedNodes(Ledger last) {
+    List<Long> nodes = new ArrayList<>();
+    last.retained().freed().forEach(freed -> nodes.addAll(freed.nodes()));
+    if (last.retained().runs().id() != 0) {
+      nodes.add(last.retained().runs().id());
+    }
+    return List.copyOf(nodes);
   }
 
   private static VolumeState freed(VolumeState state, StorageFreed e) {

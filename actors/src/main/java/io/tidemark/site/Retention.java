@@ -1,0 +1,39 @@
+package io.tidemark.site;
+
+import io.tidemark.position.VolumeId;
+import io.tidemark.position.VolumeName;
+import io.tidemark.position.WriteSeq;
+import io.tidemark.retention.KeptTag;
+import io.tidemark.retention.RetentionPolicy;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletionStage;
+
+/**
+ * How much history the site's volumes keep, and what holds points beyond that (J8). Stages fail as
+ * those of {@link Site} do.
+ */
+public interface Retention {
+  /** Fails with {@code INVALID} for a policy that cannot be; repeating is safe. */
+  CompletionStage<VolumeSummary> setRetention(VolumeName name, RetentionPolicy policy);
+
+  /**
+   * Holds a point, or all points from it on, until the lease ends; to be renewed by repeating it.
+   *
+   * @param id the incarnation that the point belongs to
+   * @param holder who, for instance {@code image:NAME} or {@code link:NAME}; one point a holder
+   * @return fails with {@code BEYOND_HORIZON} or {@code BEYOND_HEAD} when there is no such point,
+   *     {@code LIMIT} when too many are held
+   */
+  CompletionStage<Void> hold(
+      VolumeName name, VolumeId id, String holder, WriteSeq seq, boolean onward, Duration lease);
+
+  /** Ends what a holder holds; repeating is safe. */
+  CompletionStage<Void> release(VolumeName name, String holder);
+
+  /**
+   * Tells a volume all of its tags, of which the policy's ladder keeps some beyond the window. A
+   * tag that the volume has thinned out is not brought back by telling it again.
+   */
+  CompletionStage<Void> keepTags(VolumeName name, List<KeptTag> tags);
+}
