@@ -7,9 +7,6 @@ import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.EmbeddedCassandraSettings;
-import java.io.IOException;
-import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -28,8 +25,8 @@ final class ExternalCassandra implements AutoCloseable {
 
   ExternalCassandra(Path directory, int count) throws Exception {
     replication = count;
-    int nativePort = freePort();
-    int storagePort = freePort();
+    int nativePort = FreePorts.freePort();
+    int storagePort = FreePorts.freePort();
     settings = settings(nativePort);
     boolean started = false;
     try {
@@ -76,14 +73,6 @@ final class ExternalCassandra implements AutoCloseable {
           replication + " Cassandra nodes",
           Duration.ofSeconds(60),
           () -> session.getMetadata().getNodes().size() == replication);
-    }
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket()) {
-      // A port that is free on the wildcard is free on each address.
-      socket.bind(new InetSocketAddress("0.0.0.0", 0));
-      return socket.getLocalPort();
     }
   }
 

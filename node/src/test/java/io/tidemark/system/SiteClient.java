@@ -14,6 +14,13 @@ import java.time.Duration;
 
 /** The admin HTTP interface as a program sees it. */
 final class SiteClient {
+  /** Below the node's idle timeout of 60 s: a POST must not meet a connection being closed. */
+  private static final int KEEP_ALIVE_SECONDS = 20;
+
+  static {
+    System.setProperty("jdk.httpclient.keepalive.timeout", Integer.toString(KEEP_ALIVE_SECONDS));
+  }
+
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Duration UNACKNOWLEDGED_LIMIT = Duration.ofSeconds(60);
   private final HttpClient http =

@@ -3,7 +3,6 @@ package io.tidemark.system;
 import io.tidemark.nbd.client.NbdClient;
 import io.tidemark.nbd.client.NbdUri;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -18,13 +17,13 @@ import java.util.Optional;
 final class TestSite implements AutoCloseable {
   private static final Duration START_LIMIT = Duration.ofSeconds(240);
   final Path directory;
-  final int httpPort = freePort();
-  final int tapLinkPort = freePort();
-  final int nbdPort = freePort();
-  final int arteryPort = freePort();
-  final int managementPort = freePort();
-  final int cqlPort = freePort();
-  private final int storagePort = freePort();
+  final int httpPort = FreePorts.freePort();
+  final int tapLinkPort = FreePorts.freePort();
+  final int nbdPort = FreePorts.freePort();
+  final int arteryPort = FreePorts.freePort();
+  final int managementPort = FreePorts.freePort();
+  final int cqlPort = FreePorts.freePort();
+  private final int storagePort = FreePorts.freePort();
   final SiteClient client = new SiteClient("http://127.0.0.1:" + httpPort);
   private final String command;
   private Forked node;
@@ -64,12 +63,6 @@ final class TestSite implements AutoCloseable {
                     cqlPort,
                     storagePort)
             + more);
-  }
-
-  static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
   }
 
   /** Adds to the node's settings, HOCON; before its start. */

@@ -74,6 +74,15 @@ public final class CaptureMemory {
     }
   }
 
+  /** Memory for several payloads that come together, to be filled and cut by one thread. */
+  Block block() {
+    synchronized (free) {
+      ByteBuffer memory = free.poll();
+      return new Block(
+          new Slab(memory == null ? ByteBuffer.allocateDirect(SLAB_BYTES) : memory, true));
+    }
+  }
+
   Copy copyOf(List<ByteBuffer> pieces, int bytes) {
     Copy copy = allocate(bytes);
     ByteBuffer into = copy.buffer();
@@ -106,7 +115,31 @@ public final class CaptureMemory {
     }
   }
 
-  /** A payload that pins no more memory than it has data. */
+  /** One slab, filled at once; its payloads keep it after its maker has released it. */
+  final class Block {
+    private final Slab slab;
+
+    private Block(Slab slab) {
+      this.slab = slab;
+    }
+
+    /** All of the memory. */
+    ByteBuffer buffer() {
+      return slab.memory.duplicate().clear();
+    }
+
+    /** The payload that lies at {@code position}. */
+    Copy payload(int position, int length) {
+      slab.holders.incrementAndGet();
+      return new Copy(slab, position, length);
+    }
+
+    void release() {
+      slab.release();
+    }
+  }
+
+  /** A payload that pins no more memory than it has data, or hardly more. */
   static final class Copy implements Payload {
     private final Slab slab;
     private final ByteBuffer bytes;

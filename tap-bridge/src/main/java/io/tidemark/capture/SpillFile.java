@@ -159,20 +159,60 @@ final class SpillFile implements AutoCloseable {
       throws IOException {
     List<Captured> taken = new ArrayList<>();
     long length = 0;
-    ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
     while (taken.size() < count && length < bytesMost) {
       Part part = partToRead();
-      readFully(part.channel(), header.clear(), readAt);
-      Captured write = decode(part.channel(), header.flip(), memory, nowNanos);
-      long record = recordBytes(write);
-      synchronized (this) {
-        readAt += record;
-        bytes -= record;
+      CaptureMemory.Block block = memory.block();
+      try {
+        ByteBuffer bytes = block.buffer();
+        // The file may grow meanwhile: what lies behind the last of the count is never looked at.
+        bytes.limit((int) Math.min(bytes.limit(), part.channel().size() - readAt));
+        readFully(part.channel(), bytes, readAt);
+        bytes.flip();
+        int before = taken.size();
+        while (taken.size() < count && length < bytesMost) {
+          Record record = Record.of(bytes, readAt);
+          if (record == null || record.dataBytes() > bytes.remaining()) {
+            break;
+          }
+          CaptureMemory.Copy copy =
+              record.zero() ? null : block.payload(bytes.position(), record.dataBytes());
+          bytes.position(bytes.position() + record.dataBytes());
+          taken.add(record.verified(copy, nowNanos));
+          length += advance(record);
+        }
+        if (taken.size() == before) {
+          length += takeLarge(part, taken, memory, nowNanos);
+        }
+      } finally {
+        block.release();
       }
-      length += record;
-      taken.add(write);
     }
     return taken;
+  }
+
+  /** Takes one record that is longer than a block. */
+  private long takeLarge(Part part, List<Captured> taken, CaptureMemory memory, long nowNanos)
+      throws IOException {
+    ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
+    readFully(part.channel(), header, readAt);
+    Record record = Record.of(header.flip(), readAt);
+    if (record.dataBytes() > part.channel().size() - readAt) {
+      throw new IOException("no spilled record at " + readAt);
+    }
+    CaptureMemory.Copy copy = null;
+    if (!record.zero()) {
+      copy = memory.allocate(record.dataBytes());
+      readFully(part.channel(), copy.buffer(), readAt + HEADER_BYTES);
+    }
+    taken.add(record.verified(copy, nowNanos));
+    return advance(record);
+  }
+
+  private synchronized long advance(Record record) {
+    long length = HEADER_BYTES + record.dataBytes();
+    readAt += length;
+    bytes -= length;
+    return length;
   }
 
   private Part partToRead() throws IOException {
@@ -192,34 +232,51 @@ final class SpillFile implements AutoCloseable {
     return part;
   }
 
-  private Captured decode(FileChannel channel, ByteBuffer header, CaptureMemory memory, long now)
-      throws IOException {
-    CRC32C crc = new CRC32C();
-    crc.update(header.duplicate().position(8));
-    int magic = header.getInt();
-    int expected = header.getInt();
-    long ordinal = header.getLong();
-    long time = header.getLong();
-    ByteRange range = new ByteRange(header.getLong(), header.getLong());
-    int dataBytes = header.getInt();
-    SegmentKind kind = SegmentKind.of(header.get());
-    boolean zero = header.get() != 0;
-    if (magic != MAGIC || dataBytes < 0 || (!zero && dataBytes != range.length())) {
-      throw new IOException("no spilled record at " + readAt);
-    }
-    CaptureMemory.Copy copy = null;
-    if (!zero) {
-      copy = memory.allocate(dataBytes);
-      readFully(channel, copy.buffer(), readAt + HEADER_BYTES);
-      crc.update(copy.buffer());
-    }
-    if ((int) crc.getValue() != expected) {
-      if (copy != null) {
-        copy.release();
+  /**
+   * A record's header, not yet verified.
+   *
+   * @param header its {@link #HEADER_BYTES} bytes, in memory that outlives this
+   */
+  private record Record(long at, ByteBuffer header, int dataBytes, boolean zero) {
+
+    /** Reads a header and leaves the position behind it; null when not all of it is there. */
+    static Record of(ByteBuffer from, long at) throws IOException {
+      if (from.remaining() < HEADER_BYTES) {
+        return null;
       }
-      throw new IOException("the spilled record at " + readAt + " does not match its checksum");
+      ByteBuffer header = from.slice(from.position(), HEADER_BYTES);
+      long length = header.getLong(32);
+      int dataBytes = header.getInt(40);
+      boolean zero = header.get(45) != 0;
+      if (header.getInt(0) != MAGIC || dataBytes < 0 || dataBytes != (zero ? 0 : length)) {
+        throw new IOException("no spilled record at " + at);
+      }
+      from.position(from.position() + HEADER_BYTES);
+      return new Record(at, header, dataBytes, zero);
     }
-    return new Captured(ordinal, time, kind, range, copy, null, now);
+
+    /** The write, whose payload passes to it; released when the checksum does not match. */
+    Captured verified(CaptureMemory.Copy copy, long nowNanos) throws IOException {
+      CRC32C crc = new CRC32C();
+      crc.update(header.duplicate().position(8));
+      if (copy != null) {
+        crc.update(copy.buffer());
+      }
+      if ((int) crc.getValue() != header.getInt(4)) {
+        if (copy != null) {
+          copy.release();
+        }
+        throw new IOException("the spilled record at " + at + " does not match its checksum");
+      }
+      return new Captured(
+          header.getLong(8),
+          header.getLong(16),
+          SegmentKind.of(header.get(44)),
+          new ByteRange(header.getLong(24), header.getLong(32)),
+          copy,
+          null,
+          nowNanos);
+    }
   }
 
   private static void readFully(FileChannel channel, ByteBuffer into, long at) throws IOException {

@@ -46,6 +46,11 @@ import org.slf4j.LoggerFactory;
 public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(VolumeCapture.class);
   private static final int SPILL_BATCH_BYTES = 4 << 20;
+
+  /** The keeper lets so much come together, but not longer than so long: a wake-up has a price. */
+  private static final int SPILL_WAKE_BYTES = 512 << 10;
+
+  private static final long SPILL_LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
   private static final int COPY_BATCH_BYTES = 1 << 20;
   private static final int COMPARE_BYTES = 4 << 20;
   private static final long SWEEP_NANOS = TimeUnit.SECONDS.toNanos(5);
@@ -100,6 +105,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private long spilledBytes;
   private List<Captured> spilling = List.of();
   private final Deque<Captured> back = new ArrayDeque<>();
+  private long backBytes;
   private final List<SpillFile> discarded = new ArrayList<>();
 
   private Mode mode;
@@ -278,7 +284,10 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       toFront(write);
     } else {
       back.add(write);
-      chore.signal();
+      backBytes += write.dataBytes();
+      if (back.size() == 1 || backBytes >= SPILL_WAKE_BYTES) {
+        chore.signal();
+      }
     }
     if (pinnedBytes > memory.bytesMax() / 2) {
       chore.signal();
@@ -323,6 +332,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     spilling.forEach(write -> drop(write, false)); // the keeper, which writes them, releases them
     back.forEach(write -> drop(write, true));
     back.clear();
+    backBytes = 0;
     spilling = List.of();
     discardSpill();
     long kept = journaledOrdinal;
@@ -881,6 +891,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
         while (!back.isEmpty()) {
           toFront(back.pollFirst());
         }
+        backBytes = 0;
       }
     } finally {
       lock.unlock();
@@ -905,6 +916,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
             long half = limits.copyAfter().toNanos() / 2;
             chore.awaitNanos(queuedWrites > 0 ? half + 1 : TimeUnit.SECONDS.toNanos(1));
           }
+          gather();
           old = List.copyOf(discarded);
           discarded.clear();
           if (!back.isEmpty()) {
@@ -931,6 +943,14 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     }
   }
 
+  /** Waits for more to spill at once. */
+  private void gather() throws InterruptedException {
+    long left = SPILL_LINGER_NANOS;
+    while (left > 0 && !closed && !back.isEmpty() && backBytes < SPILL_WAKE_BYTES) {
+      left = chore.awaitNanos(left);
+    }
+  }
+
   private void closeQuietly(SpillFile file) {
     try {
       file.close();
@@ -947,6 +967,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     long bytes = 0;
     while (!back.isEmpty() && bytes < SPILL_BATCH_BYTES) {
       bytes += SpillFile.recordBytes(back.peekFirst());
+      backBytes -= back.peekFirst().dataBytes();
       batch.add(back.pollFirst());
     }
     spilling = batch;
