@@ -26,10 +26,7 @@ public final class SitePoints implements VolumePoints {
    * @param histories the segments of the volume with a persistence id
    */
   public SitePoints(
-      Site site,
-      Retention retention,
-      Points points,
-      Function<String, SegmentHistory> histories) {
+      Site site, Retention retention, Points points, Function<String, SegmentHistory> histories) {
     this.site = site;
     this.retention = retention;
     this.points = points;

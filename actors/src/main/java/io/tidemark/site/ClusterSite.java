@@ -116,9 +116,14 @@ public final class ClusterSite implements Site, Retention {
   }
 
   @Override
+  public CompletionStage<RetentionSummary> retention(VolumeName name) {
+    return ask(name, VolumeEntity.GetRetention::new, VolumeEntity.RetentionShown.class)
+        .thenApply(VolumeEntity.RetentionShown::summary);
+  }
+
+  @Override
   public CompletionStage<VolumeSummary> setRetention(VolumeName name, RetentionPolicy policy) {
-    return ask(
-            name, ref -> new VolumeEntity.SetRetention(policy, ref), VolumeEntity.Summary.class)
+    return ask(name, ref -> new VolumeEntity.SetRetention(policy, ref), VolumeEntity.Summary.class)
         .thenApply(VolumeEntity.Summary::summary);
   }
 
@@ -128,8 +133,7 @@ public final class ClusterSite implements Site, Retention {
     return ask(
             name,
             ref ->
-                new VolumeEntity.PinPoint(
-                    id, holder, seq.value(), onward, lease.toMillis(), ref),
+                new VolumeEntity.PinPoint(id, holder, seq.value(), onward, lease.toMillis(), ref),
             VolumeEntity.Done.class)
         .thenApply(done -> null);
   }

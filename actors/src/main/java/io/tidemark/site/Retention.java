@@ -14,6 +14,9 @@ import java.util.concurrent.CompletionStage;
  * those of {@link Site} do.
  */
 public interface Retention {
+  /** What the volume keeps, and for whom. */
+  CompletionStage<RetentionSummary> retention(VolumeName name);
+
   /** Fails with {@code INVALID} for a policy that cannot be; repeating is safe. */
   CompletionStage<VolumeSummary> setRetention(VolumeName name, RetentionPolicy policy);
 

@@ -25,6 +25,7 @@ import java.util.Optional;
  * @param retention how much history is kept
  * @param pins points that are held by who reads them
  * @param keptTags tags whose points outlive the window
+ * @param lostHolds pins and kept tags that the hard cap has ended so far
  */
 public record VolumeSummary(
     VolumeName name,
@@ -48,7 +49,8 @@ public record VolumeSummary(
     List<DarkInterval> dark,
     RetentionPolicy retention,
     int pins,
-    int keptTags) {
+    int keptTags,
+    long lostHolds) {
 
   public VolumeSummary {
     // Absent in what a node of an earlier release sends.
@@ -97,6 +99,7 @@ public record VolumeSummary(
         tapStatusMicros,
         dark,
         RetentionPolicy.ALL,
+        0,
         0,
         0);
   }

@@ -148,42 +148,130 @@ public record Ledger(
 
   Ledger next() {
     return new Ledger(
-        eventNr + 1, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, chores, retained);
+        eventNr + 1,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        retained);
   }
 
   Ledger withEpoch(long newEpoch) {
     return new Ledger(
-        eventNr, bornEventNr, settings, newEpoch, tap, head, horizon, counts, dark, index, chores, retained);
+        eventNr,
+        bornEventNr,
+        settings,
+        newEpoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        retained);
   }
 
   Ledger withTap(Tap newTap) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, newTap, head, horizon, counts, dark, index, chores, retained);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        newTap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        retained);
   }
 
   Ledger withHead(Mark newHead) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, newHead, horizon, counts, dark, index, chores, retained);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        newHead,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        retained);
   }
 
   Ledger withHorizon(Mark newHorizon) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, newHorizon, counts, dark, index, chores, retained);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        newHorizon,
+        counts,
+        dark,
+        index,
+        chores,
+        retained);
   }
 
   Ledger withCounts(Counts newCounts) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, newCounts, dark, index, chores, retained);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        newCounts,
+        dark,
+        index,
+        chores,
+        retained);
   }
 
   Ledger withIndex(Indexed newIndex) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, newIndex, chores, retained);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        newIndex,
+        chores,
+        retained);
   }
 
   Ledger withChores(Chores newChores) {
     return new Ledger(
-        eventNr, bornEventNr, settings, epoch, tap, head, horizon, counts, dark, index, newChores, retained);
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        newChores,
+        retained);
   }
 
   /** Adds a closed interval, the newest; merges the two oldest when there are too many. */

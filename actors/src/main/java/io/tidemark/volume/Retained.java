@@ -2,15 +2,20 @@ package io.tidemark.volume;
 
 import io.tidemark.index.NodeHeader;
 import io.tidemark.index.RunTable;
+import io.tidemark.point.RecoveryPoint;
+import io.tidemark.position.VolumeName;
 import io.tidemark.retention.Compaction;
 import io.tidemark.retention.Compaction.RunRange;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
+import io.tidemark.site.RetentionSummary;
 import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.PinsEnded;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.LongStream;
 
 /**
  * What a volume knows of its retention: pure, small whatever the history (V6).
@@ -19,7 +24,7 @@ import java.util.TreeSet;
  * @param layers what the history up to the base is kept as, oldest first
  * @param runs the table of runs up to the base
  * @param attempts number of the next compaction
- * @param running the compaction that runs or was broken off, -1 when none
+ * @param running the compaction that runs or was broken off
  * @param pins points that somebody reads, at most {@link #PINS_MAX}
  * @param tags tags that outlive the window, at most {@link #TAGS_MAX}
  * @param freed what remains to be deleted, oldest first
@@ -30,7 +35,7 @@ public record Retained(
     List<NodeHeader> layers,
     RunTable.Ref runs,
     int attempts,
-    int running,
+    Optional<Running> running,
     List<Pin> pins,
     List<KeptTag> tags,
     List<Freed> freed,
@@ -48,11 +53,11 @@ public record Retained(
           List.of(),
           RunTable.Ref.NONE,
           0,
-          -1,
+          Optional.empty(),
           List.of(),
           List.of(),
           List.of(),
-          new Sums(RunTable.Size.NONE, RunTable.Size.NONE, 0));
+          new Sums(RunTable.Size.NONE, RunTable.Size.NONE, 0, 0));
 
   /**
    * What somebody reads and retention leaves (J8).
@@ -62,6 +67,18 @@ public record Retained(
    * @param untilMicros when it lapses unless it is renewed
    */
   public record Pin(String holder, long seq, boolean onward, long untilMicros) {}
+
+  /**
+   * A compaction that began.
+   *
+   * @param attempt its number
+   * @param firstNode the first of {@code nodes} ids of index nodes that it may have stored
+   */
+  public record Running(int attempt, long firstNode, int nodes) {
+    List<Long> nodeIds() {
+      return LongStream.range(firstNode, firstNode + nodes).boxed().toList();
+    }
+  }
 
   /**
    * What one compaction gave up.
@@ -77,8 +94,9 @@ public record Retained(
    * @param freed data of freed runs
    * @param copied data that was copied
    * @param segments segments that are no longer in the history
+   * @param lostHolds pins and kept tags that the hard cap has ended
    */
-  public record Sums(RunTable.Size freed, RunTable.Size copied, long segments) {}
+  public record Sums(RunTable.Size freed, RunTable.Size copied, long segments, long lostHolds) {}
 
   /** Points before {@code horizonSeq} that are kept, ascending. */
   List<Long> keptSeqs(long horizonSeq) {
@@ -106,8 +124,7 @@ public record Retained(
   }
 
   Retained withPolicy(RetentionPolicy newPolicy) {
-    return new Retained(
-        newPolicy, layers, runs, attempts, running, pins, tags, freed, volume);
+    return new Retained(newPolicy, layers, runs, attempts, running, pins, tags, freed, volume);
   }
 
   Retained withPin(Pin pin) {
@@ -117,8 +134,18 @@ public record Retained(
     return withPins(more);
   }
 
-  Retained withoutPins(List<String> holders) {
-    return withPins(pins.stream().filter(pin -> !holders.contains(pin.holder())).toList());
+  /** Pins and tags end. */
+  Retained ended(PinsEnded e) {
+    Retained rest =
+        withPins(pins.stream().filter(pin -> !e.holders().contains(pin.holder())).toList())
+            .withTags(tags.stream().filter(tag -> !e.tags().contains(tag.name())).toList());
+    return e.forced() ? rest.withLost(e.holders().size() + e.tags().size()) : rest;
+  }
+
+  private Retained withLost(int more) {
+    Sums sums =
+        new Sums(volume.freed(), volume.copied(), volume.segments(), volume.lostHolds() + more);
+    return new Retained(policy, layers, runs, attempts, running, pins, tags, freed, sums);
   }
 
   private Retained withPins(List<Pin> newPins) {
@@ -131,20 +158,50 @@ public record Retained(
         policy, layers, runs, attempts, running, pins, List.copyOf(newTags), freed, volume);
   }
 
-  Retained withoutTags(List<String> names) {
-    return withTags(tags.stream().filter(tag -> !names.contains(tag.name())).toList());
+  /** For people and programs. */
+  RetentionSummary summary(
+      VolumeName name, RecoveryPoint head, RecoveryPoint horizon, long rawBytes, long storedBytes) {
+    return new RetentionSummary(
+        name,
+        policy,
+        head,
+        horizon,
+        rawBytes,
+        storedBytes,
+        volume.freed().storedBytes(),
+        volume.copied().storedBytes(),
+        freed.size(),
+        volume.lostHolds(),
+        pins.stream()
+            .map(
+                pin ->
+                    new RetentionSummary.Hold(
+                        pin.holder(), pin.seq(), pin.onward(), pin.untilMicros()))
+            .toList(),
+        tags);
   }
 
   /** A compaction begins; what a broken one stored is to be deleted (R5). */
-  Retained began(int attempt, long timeMicros) {
+  Retained began(Running next, long timeMicros) {
     List<Freed> more = new ArrayList<>(freed);
-    if (running >= 0) {
-      more.add(
-          new Freed(
-              List.of(Compaction.runsOf(running)), List.of(), List.of(), timeMicros));
-    }
+    running.ifPresent(
+        broken ->
+            more.add(
+                new Freed(
+                    List.of(Compaction.runsOf(broken.attempt())),
+                    List.of(),
+                    broken.nodeIds(),
+                    timeMicros)));
     return new Retained(
-        policy, layers, runs, attempt + 1, attempt, pins, tags, List.copyOf(more), volume);
+        policy,
+        layers,
+        runs,
+        next.attempt() + 1,
+        Optional.of(next),
+        pins,
+        tags,
+        List.copyOf(more),
+        volume);
   }
 
   Retained compacted(HistoryCompacted e) {
@@ -155,14 +212,15 @@ public record Retained(
         e.layers(),
         e.runs(),
         attempts,
-        -1,
+        Optional.empty(),
         pins,
         tags,
         List.copyOf(more),
         new Sums(
             volume.freed().plus(e.freed()),
             volume.copied().plus(e.copied()),
-            volume.segments() + e.segments()));
+            volume.segments() + e.segments(),
+            volume.lostHolds()));
   }
 
   /** The oldest of what was freed is deleted. */

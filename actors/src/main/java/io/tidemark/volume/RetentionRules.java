@@ -8,6 +8,8 @@ import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Retained.Pin;
 import io.tidemark.volume.VolumeEvent.PinsEnded;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
@@ -31,7 +33,7 @@ final class RetentionRules {
     return retained.policy().limited()
         || !retained.freed().isEmpty()
         || !retained.pins().isEmpty()
-        || retained.running() >= 0;
+        || retained.running().isPresent();
   }
 
   /** Pins that were not renewed and tags that the ladder thins out. */
@@ -47,11 +49,12 @@ final class RetentionRules {
         retained.tags().stream().filter(tag -> !kept.contains(tag)).map(KeptTag::name).toList();
     return pins.isEmpty() && tags.isEmpty()
         ? Optional.empty()
-        : Optional.of(new PinsEnded(pins, tags, "their time is over"));
+        : Optional.of(new PinsEnded(pins, tags, false, "their time is over"));
   }
 
   static boolean overCap(Ledger ledger) {
-    long cap = ledger.retained().policy().capBytes();
+    RetentionPolicy policy = ledger.retained().policy();
+    long cap = policy.capBytes() > 0 ? policy.capBytes() : policy.hardCapBytes();
     return cap > 0 && ledger.storedBytes() > cap;
   }
 
@@ -70,16 +73,16 @@ final class RetentionRules {
     Optional<Pin> pin =
         retained.pins().stream()
             .filter(p -> p.onward() || p.seq() < horizon)
-            .min(java.util.Comparator.comparingLong(Pin::seq));
+            .min(Comparator.comparingLong(Pin::seq));
     Optional<KeptTag> tag =
         retained.tags().stream()
             .filter(t -> t.seq() < horizon)
-            .min(java.util.Comparator.comparingLong(KeptTag::seq));
+            .min(Comparator.comparingLong(KeptTag::seq));
     String reason = "the journal exceeds its hard cap of " + retained.policy().hardCapBytes();
     if (tag.isPresent() && (pin.isEmpty() || tag.get().seq() <= pin.get().seq())) {
-      return Optional.of(new PinsEnded(List.of(), List.of(tag.get().name()), reason));
+      return Optional.of(new PinsEnded(List.of(), List.of(tag.get().name()), true, reason));
     }
-    return pin.map(p -> new PinsEnded(List.of(p.holder()), List.of(), reason));
+    return pin.map(p -> new PinsEnded(List.of(p.holder()), List.of(), true, reason));
   }
 
   /** Nodes of the index that the horizon may pass as of now. */
@@ -89,9 +92,7 @@ final class RetentionRules {
     long limit = ledger.retained().limitSeq();
     long horizon = ledger.horizon().seq();
     long target =
-        overCap(ledger)
-            ? horizon + Math.max(1, (ledger.head().seq() - horizon) / CAP_SHARE)
-            : -1;
+        overCap(ledger) ? horizon + Math.max(1, (ledger.head().seq() - horizon) / CAP_SHARE) : -1;
     return node ->
         node.lastSeq() <= limit
             && (node.lastTimeMicros() <= cutoff
@@ -121,7 +122,9 @@ final class RetentionRules {
     for (NodeHeader node : frontier) {
       if (!node.base() && node.firstSeq() <= horizon.seq()) {
         double share =
-            Math.min(1, (horizon.seq() - node.firstSeq() + 1.0) / (node.lastSeq() - node.firstSeq() + 1));
+            Math.min(
+                1,
+                (horizon.seq() - node.firstSeq() + 1.0) / (node.lastSeq() - node.firstSeq() + 1));
         extents += (long) (node.extents() * share);
       }
     }
@@ -144,8 +147,7 @@ final class RetentionRules {
                   .formatted(Retained.PINS_MAX)));
     }
     if (seq > ledger.head().seq()) {
-      return Optional.of(
-          new Refusal(ErrorCode.BEYOND_HEAD, "seq:" + seq + " is not written yet"));
+      return Optional.of(new Refusal(ErrorCode.BEYOND_HEAD, "seq:" + seq + " is not written yet"));
     }
     boolean there =
         seq >= ledger.horizon().seq()
@@ -159,8 +161,23 @@ final class RetentionRules {
                     .formatted(seq, ledger.horizon().seq())));
   }
 
+  /**
+   * The tags that are kept, oldest first: what the ladder leaves of those whose points are still
+   * there, and of too many the locked ones and the newest.
+   */
+  static List<KeptTag> kept(Ledger ledger, List<KeptTag> tags, long nowMicros) {
+    List<KeptTag> thinned =
+        new ArrayList<>(ledger.retained().policy().thinned(keepable(ledger, tags), nowMicros));
+    thinned.sort(Comparator.comparing(KeptTag::locked).thenComparing(KeptTag::timeMicros));
+    List<KeptTag> kept =
+        new ArrayList<>(
+            thinned.subList(Math.max(0, thinned.size() - Retained.TAGS_MAX), thinned.size()));
+    kept.sort(Comparator.comparing(KeptTag::timeMicros).thenComparing(KeptTag::name));
+    return List.copyOf(kept);
+  }
+
   /** The tags whose points are still there. */
-  static List<KeptTag> keepable(Ledger ledger, List<KeptTag> tags) {
+  private static List<KeptTag> keepable(Ledger ledger, List<KeptTag> tags) {
     long horizon = ledger.horizon().seq();
     List<Long> kept = ledger.retained().keptSeqs(horizon);
     return tags.stream()

@@ -2,6 +2,7 @@ package io.tidemark.volume;
 
 import akka.actor.typed.ActorRef;
 import akka.actor.typed.Behavior;
+import akka.actor.typed.PostStop;
 import akka.actor.typed.SupervisorStrategy;
 import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Adapter;
@@ -40,40 +41,43 @@ import io.tidemark.retention.Compaction;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.serialization.TidemarkMessage;
+import io.tidemark.site.RetentionSummary;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.volume.Ledger.Doomed;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.HistoryFreed;
+import io.tidemark.volume.VolumeEvent.HorizonMoved;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
+import io.tidemark.volume.VolumeEvent.PinsEnded;
+import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.RetentionSet;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.StorageFreed;
 import io.tidemark.volume.VolumeEvent.SyncCompleted;
+import io.tidemark.volume.VolumeEvent.TagsKept;
 import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
-import io.tidemark.volume.VolumeEvent.TagsKept;
-import io.tidemark.volume.VolumeEvent.RetentionSet;
-import io.tidemark.volume.VolumeEvent.PointPinned;
-import io.tidemark.volume.VolumeEvent.PinsEnded;
-import io.tidemark.volume.VolumeEvent.HorizonMoved;
-import io.tidemark.volume.VolumeEvent.HistoryFreed;
-import io.tidemark.volume.VolumeEvent.HistoryCompacted;
-import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeState.Gone;
 import io.tidemark.volume.VolumeState.Live;
 import io.tidemark.volume.VolumeState.Resyncing;
 import io.tidemark.volume.VolumeState.Synchronizing;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiFunction;
 
 /**
@@ -96,10 +100,10 @@ public final class VolumeEntity
   /** Ended sessions whose leftovers are not collected yet; more make a new attach wait. */
   public static final int ORPHANS_MAX = 1_024;
 
-  /** Requests that wait while the journal is claimed; what is above is sent again by its sender. */
   /** A volume is back soon after Cassandra is, however long that was gone. */
   private static final Duration RESTART_BACKOFF_MAX = Duration.ofSeconds(3);
 
+  /** Requests that wait while the journal is claimed; what is above is sent again by its sender. */
   private static final int CLAIM_STASH_MAX = 10_000;
 
   /** An answer that the claim holds is not believed for longer. */
@@ -210,17 +214,21 @@ public final class VolumeEntity
   public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
   /**
-   * Sets how much history is kept. Replies {@link Summary}; {@code INVALID} for a policy that cannot
-   * be. Safe to repeat.
+   * Sets how much history is kept. Replies {@link Summary}; {@code INVALID} for a policy that
+   * cannot be. Safe to repeat.
    */
   @JsonTypeName("set-retention")
   public record SetRetention(RetentionPolicy policy, ActorRef<Reply> replyTo)
       implements Command, TidemarkMessage {}
 
+  /** Replies {@link RetentionShown}; {@code NOT_FOUND} when there is no such volume. */
+  @JsonTypeName("get-retention")
+  public record GetRetention(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
   /**
-   * Holds a point for a while, whatever the horizon does (J8); renews the holder's pin when there is
-   * one. Replies {@link Done}; {@code BEYOND_HORIZON}, {@code BEYOND_HEAD}, {@code LIMIT}; {@code
-   * NOT_FOUND} when the volume is another incarnation. Safe to repeat.
+   * Holds a point for a while, whatever the horizon does (J8); renews the holder's pin when there
+   * is one. Replies {@link Done}; {@code BEYOND_HORIZON}, {@code BEYOND_HEAD}, {@code LIMIT};
+   * {@code NOT_FOUND} when the volume is another incarnation. Safe to repeat.
    *
    * @param holder who, for instance {@code image:NAME}, at most 200 characters
    * @param onward whether all points from {@code seq} on are held
@@ -242,9 +250,9 @@ public final class VolumeEntity
       implements Command, TidemarkMessage {}
 
   /**
-   * Tells the volume all of its tags; those that the policy keeps outlive the window. Replies {@link
-   * Done}; {@code LIMIT} for more than {@link Retained#TAGS_MAX}. Points that are gone already stay
-   * gone. Safe to repeat.
+   * Tells the volume all of its tags; those that the policy keeps outlive the window. Replies
+   * {@link Done}; {@code LIMIT} for more than {@link Retained#TAGS_MAX}. Points that are gone
+   * already stay gone. Safe to repeat.
    */
   @JsonTypeName("keep-tags")
   public record KeepTags(List<KeptTag> tags, ActorRef<Reply> replyTo)
@@ -287,6 +295,8 @@ public final class VolumeEntity
 
   private record HorizonFound(long job, Optional<Mark> to) implements Command {}
 
+  private record TagsFound(long job, Mark to, List<KeptTag> tags) implements Command {}
+
   private record Compacted(long job, Compaction task, Optional<Compaction.Outcome> outcome)
       implements Command {}
 
@@ -305,6 +315,9 @@ public final class VolumeEntity
 
   @JsonTypeName("summary")
   public record Summary(VolumeSummary summary) implements Reply {}
+
+  @JsonTypeName("retention-shown")
+  public record RetentionShown(RetentionSummary summary) implements Reply {}
 
   @JsonTypeName("history")
   public record History(long call, HistoryView view) implements Reply {}
@@ -372,6 +385,9 @@ public final class VolumeEntity
     private long trimmedEventNr;
     private boolean trims;
     private boolean alerted;
+
+    /** Set when nobody waits for the running compaction any more. */
+    private AtomicBoolean abandoned = new AtomicBoolean();
   }
 
   /** The entity of the volume {@code name}: claims the journal, then reads it (F1). */
@@ -459,6 +475,7 @@ public final class VolumeEntity
         .onCommand(RaiseEpoch.class, c -> notFound(0, c.replyTo()))
         .onCommand(DeleteVolume.class, c -> notFound(0, c.replyTo()))
         .onCommand(SetRetention.class, c -> notFound(0, c.replyTo()))
+        .onCommand(GetRetention.class, c -> notFound(0, c.replyTo()))
         .onCommand(PinPoint.class, c -> notFound(0, c.replyTo()))
         .onCommand(UnpinPoint.class, c -> Effect().reply(c.replyTo(), new Done(0)))
         .onCommand(KeepTags.class, c -> notFound(0, c.replyTo()))
@@ -483,11 +500,13 @@ public final class VolumeEntity
         .onCommand(IndexFailed.class, this::onIndexFailed)
         .onCommand(RetryIndex.class, this::onRetryIndex)
         .onCommand(SetRetention.class, this::onSetRetention)
+        .onCommand(GetRetention.class, this::onGetRetention)
         .onCommand(PinPoint.class, this::onPin)
         .onCommand(UnpinPoint.class, this::onUnpin)
         .onCommand(KeepTags.class, this::onKeepTags)
         .onCommand(LookAfterHorizon.class, this::onLookAfterHorizon)
         .onCommand(HorizonFound.class, this::onHorizonFound)
+        .onCommand(TagsFound.class, this::onTagsFound)
         .onCommand(Compacted.class, this::onCompacted)
         .onCommand(HistoryGone.class, this::onHistoryGone)
         .onCommand(RetentionFailed.class, this::onRetentionFailed)
@@ -511,6 +530,7 @@ public final class VolumeEntity
         .onCommand(RetryIndex.class, c -> Effect().noReply())
         .onCommand(LookAfterHorizon.class, c -> Effect().noReply())
         .onCommand(HorizonFound.class, c -> Effect().noReply())
+        .onCommand(TagsFound.class, c -> Effect().noReply())
         .onCommand(HistoryGone.class, c -> Effect().noReply())
         .onCommand(RetentionFailed.class, c -> Effect().noReply())
         .onCommand(EventsTrimmed.class, this::onEventsTrimmed)
@@ -535,6 +555,7 @@ public final class VolumeEntity
   private static boolean persistsNothing(Command command) {
     return command instanceof GetSummary
         || command instanceof GetHistory
+        || command instanceof GetRetention
         || command instanceof GetLeftovers
         || command instanceof Heartbeat
         || command instanceof Confirmed
@@ -1118,13 +1139,28 @@ public final class VolumeEntity
         .thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
   }
 
+  private ReplyEffect<VolumeEvent, VolumeState> onGetRetention(Live state, GetRetention c) {
+    Ledger ledger = state.ledger();
+    return Effect()
+        .reply(
+            c.replyTo(),
+            new RetentionShown(
+                ledger
+                    .retained()
+                    .summary(
+                        name,
+                        point(ledger.head()),
+                        point(ledger.horizon()),
+                        ledger.rawBytes(),
+                        ledger.storedBytes())));
+  }
+
   private ReplyEffect<VolumeEvent, VolumeState> onPin(Live state, PinPoint c) {
     Ledger ledger = state.ledger();
     if (!c.volume().equals(ledger.settings().volume())) {
       return notFound(0, c.replyTo());
     }
-    Optional<Refusal> refusal =
-        RetentionRules.refusePin(ledger, c.holder(), c.seq(), c.onward());
+    Optional<Refusal> refusal = RetentionRules.refusePin(ledger, c.holder(), c.seq(), c.onward());
     if (refusal.isPresent()) {
       return refused(0, c.replyTo(), refusal.get());
     }
@@ -1140,7 +1176,7 @@ public final class VolumeEntity
       return Effect().reply(c.replyTo(), new Done(0));
     }
     return Effect()
-        .persist((VolumeEvent) new PinsEnded(List.of(c.holder()), List.of(), "closed"))
+        .persist((VolumeEvent) new PinsEnded(List.of(c.holder()), List.of(), false, "closed"))
         .thenReply(c.replyTo(), next -> new Done(0));
   }
 
@@ -1154,8 +1190,7 @@ public final class VolumeEntity
               ErrorCode.LIMIT,
               "a volume keeps at most %d tags beyond its window".formatted(Retained.TAGS_MAX)));
     }
-    List<KeptTag> tags =
-        ledger.retained().policy().thinned(RetentionRules.keepable(ledger, c.tags()), now());
+    List<KeptTag> tags = RetentionRules.kept(ledger, c.tags(), now());
     if (tags.equals(ledger.retained().tags())) {
       return Effect().reply(c.replyTo(), new Done(0));
     }
@@ -1178,12 +1213,12 @@ public final class VolumeEntity
     retention.runs = false;
     retention.compacts = false;
     retention.fruitlessSeq = -1;
+    retention.abandoned.set(true);
     timers.cancel(RETENTION);
   }
 
   /** One step at a time: each is persisted before the next begins (R1). */
-  private ReplyEffect<VolumeEvent, VolumeState> onLookAfterHorizon(
-      Live state, LookAfterHorizon c) {
+  private ReplyEffect<VolumeEvent, VolumeState> onLookAfterHorizon(Live state, LookAfterHorizon c) {
     Ledger ledger = state.ledger();
     if (retention.runs) {
       return Effect().noReply();
@@ -1207,15 +1242,13 @@ public final class VolumeEntity
     } else if (ledger.retained().policy().limited()) {
       run(
           "finding the horizon",
-          jobs.horizon(
-              ledger, VolumeState.dark(state), RetentionRules.passable(ledger, now())),
+          jobs.horizon(ledger, VolumeState.dark(state), RetentionRules.passable(ledger, now())),
           HorizonFound::new);
     }
     return Effect().noReply();
   }
 
-  private <T> void run(
-      String what, CompletionStage<T> work, BiFunction<Long, T, Command> outcome) {
+  private <T> void run(String what, CompletionStage<T> work, BiFunction<Long, T, Command> outcome) {
     long number = ++retention.job;
     retention.runs = true;
     context.pipeToSelf(
@@ -1237,11 +1270,19 @@ public final class VolumeEntity
             .filter(mark -> mark.seq() > ledger.horizon().seq())
             .filter(mark -> mark.seq() <= ledger.retained().limitSeq());
     if (to.isPresent()) {
-      retention.alerted = false;
-      return Effect()
-          .persist((VolumeEvent) new HorizonMoved(to.get().seq(), to.get().timeMicros()))
-          .thenRun((VolumeState next) -> context.getSelf().tell(new LookAfterHorizon()))
-          .thenNoReply();
+      Mark mark = to.get();
+      run(
+          "asking which tags are to be kept",
+          parts
+              .keptTags()
+              .of(
+                  name,
+                  ledger.settings().volume(),
+                  ledger.retained().tags(),
+                  ledger.horizon().timeMicros(),
+                  mark.timeMicros()),
+          (number, tags) -> new TagsFound(number, mark, tags));
+      return Effect().noReply();
     }
     boolean waits = ledger.horizon().seq() == retention.fruitlessSeq;
     if (!waits && RetentionRules.compactionDue(ledger)) {
@@ -1269,31 +1310,62 @@ public final class VolumeEntity
     return Effect().noReply();
   }
 
+  /** What is to be kept is known before the rest is given up (R1, J8). */
+  private ReplyEffect<VolumeEvent, VolumeState> onTagsFound(Live state, TagsFound c) {
+    if (c.job() != retention.job) {
+      return Effect().noReply();
+    }
+    retention.runs = false;
+    Ledger ledger = state.ledger();
+    if (c.to().seq() > ledger.retained().limitSeq()) {
+      return Effect().noReply();
+    }
+    retention.alerted = false;
+    List<VolumeEvent> events = new ArrayList<>();
+    List<KeptTag> tags = RetentionRules.kept(ledger, c.tags(), now());
+    if (!tags.equals(ledger.retained().tags())) {
+      events.add(new TagsKept(tags));
+    }
+    events.add(new HorizonMoved(c.to().seq(), c.to().timeMicros()));
+    return Effect()
+        .persist(events)
+        .thenRun((VolumeState next) -> context.getSelf().tell(new LookAfterHorizon()))
+        .thenNoReply();
+  }
+
   /** A merge of nodes that are to be cut is awaited first. */
   private ReplyEffect<VolumeEvent, VolumeState> beginCompaction(Ledger ledger) {
     if (jobRuns && mergeFromSeq <= ledger.horizon().seq()) {
       return Effect().noReply();
     }
     retention.compacts = true;
-    int attempt = ledger.retained().attempts();
+    Compaction task = VolumeJobs.compaction(ledger, ledger.retained().attempts());
+    long firstNode = parts.nodeIds().getAsLong();
+    int nodes = Compaction.nodes(task.keptSeqs());
     return Effect()
-        .persist((VolumeEvent) new CompactionBegan(attempt, now()))
-        .thenRun((VolumeState next) -> compact(((Live) next).ledger(), attempt))
+        .persist((VolumeEvent) new CompactionBegan(task.attempt(), firstNode, nodes, now()))
+        .thenRun(() -> compact(task, firstNode))
         .thenNoReply();
   }
 
-  private void compact(Ledger ledger, int attempt) {
-    Compaction task = VolumeJobs.compaction(ledger, attempt);
+  private void compact(Compaction task, long firstNode) {
+    AtomicBoolean abandoned = new AtomicBoolean();
+    retention.abandoned = abandoned;
     run(
         "cutting the history",
-        jobs.compact(task),
+        jobs.compact(task, firstNode, abandoned::get),
         (number, outcome) -> new Compacted(number, task, outcome));
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onCompacted(Live state, Compacted c) {
     if (c.job() != retention.job
         || !c.task().volume().equals(state.ledger().settings().volume())
-        || c.task().attempt() != state.ledger().retained().running()) {
+        || state
+            .ledger()
+            .retained()
+            .running()
+            .filter(running -> running.attempt() == c.task().attempt())
+            .isEmpty()) {
       return discard(c);
     }
     retention.runs = false;
@@ -1337,8 +1409,7 @@ public final class VolumeEntity
         .thenNoReply();
   }
 
-  private ReplyEffect<VolumeEvent, VolumeState> onRetentionFailed(
-      Live state, RetentionFailed c) {
+  private ReplyEffect<VolumeEvent, VolumeState> onRetentionFailed(Live state, RetentionFailed c) {
     if (c.job() == retention.job) {
       retention.runs = false;
       retention.compacts = false;
@@ -1407,6 +1478,7 @@ public final class VolumeEntity
   public SignalHandler<VolumeState> signalHandler() {
     return newSignalHandlerBuilder()
         .onSignal(RecoveryCompleted.instance(), this::onRecovered)
+        .onSignal(PostStop.class, (state, stopped) -> retention.abandoned.set(true))
         .onSignal(SnapshotCompleted.class, this::onSnapshotCompleted)
         .onSignal(SnapshotFailed.class, this::onSnapshotFailed)
         .build();
@@ -1482,7 +1554,8 @@ public final class VolumeEntity
         VolumeState.dark(state),
         ledger.retained().policy(),
         ledger.retained().pins().size(),
-        ledger.retained().tags().size());
+        ledger.retained().tags().size(),
+        ledger.retained().volume().lostHolds());
   }
 
   /** A reference to an actor of this node has no address of its own. */

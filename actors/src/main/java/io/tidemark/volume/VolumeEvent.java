@@ -161,10 +161,11 @@ public sealed interface VolumeEvent extends TidemarkMessage {
    *
    * @param holders whose pins end
    * @param tags names of tags whose points are given up
+   * @param forced whether the hard cap ended them
    * @param reason in words
    */
   @JsonTypeName("pins-ended")
-  record PinsEnded(List<String> holders, List<String> tags, String reason)
+  record PinsEnded(List<String> holders, List<String> tags, boolean forced, String reason)
       implements VolumeEvent {}
 
   /** The tags of the volume that are to outlive the window. */
@@ -175,9 +176,14 @@ public sealed interface VolumeEvent extends TidemarkMessage {
   @JsonTypeName("horizon-moved")
   record HorizonMoved(long seq, long timeMicros) implements VolumeEvent {}
 
-  /** A compaction may store data under its number from now on. */
+  /**
+   * A compaction may store data under its number, and index nodes, from now on.
+   *
+   * @param firstNode the first of {@code nodes} consecutive ids of index nodes
+   */
   @JsonTypeName("compaction-began")
-  record CompactionBegan(int attempt, long timeMicros) implements VolumeEvent {}
+  record CompactionBegan(int attempt, long firstNode, int nodes, long timeMicros)
+      implements VolumeEvent {}
 
   /**
    * The history up to a base has other places. Fields as in {@link Compaction.Outcome}.

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 
 /** A volume's slow work, off the actor's thread: each method returns a stage and keeps nothing. */
@@ -165,20 +166,30 @@ final class VolumeJobs {
         attempt);
   }
 
-  CompletionStage<Optional<Outcome>> compact(Compaction task) {
+  /**
+   * Cuts the history.
+   *
+   * @param firstNode the first of the ids that its index nodes may have
+   * @param abandoned tells that nobody waits for it any more
+   */
+  CompletionStage<Optional<Outcome>> compact(
+      Compaction task, long firstNode, BooleanSupplier abandoned) {
+    long[] next = {firstNode};
+    Compactor compactor =
+        new Compactor(parts.store(), parts.indexStore(), () -> next[0]++, abandoned);
     return CompletableFuture.supplyAsync(
-        () -> compactor().run(task, parts.histories().of(persistenceId)),
-        parts.retentionExecutor());
-  }
-
-  private Compactor compactor() {
-    return new Compactor(parts.store(), parts.indexStore(), parts.nodeIds());
+        () -> compactor.run(task, parts.histories().of(persistenceId)), parts.retentionExecutor());
   }
 
   /** Deletes what a compaction brought for nothing. */
   CompletionStage<Void> discard(Compaction task, Outcome outcome) {
-    return CompletableFuture.runAsync(
-        () -> compactor().discard(task, outcome), parts.retentionExecutor());
+    Compactor compactor =
+        new Compactor(parts.store(), parts.indexStore(), parts.nodeIds(), () -> false);
+    RunRange runs = Compaction.runsOf(task.attempt());
+    return parts
+        .store()
+        .deleteRuns(task.volume(), runs.session(), runs.firstRun(), runs.lastRun())
+        .thenRunAsync(() -> compactor.discard(task, outcome), parts.retentionExecutor());
   }
 
   /** Deletes what a compaction gave up: data first, then index nodes. */
@@ -202,20 +213,23 @@ final class VolumeJobs {
     nodes.forEach(node -> layers.delete(volume, node));
   }
 
-  /** Deletes a whole incarnation: data first, then the index nodes that its events tell of. */
+  /**
+   * Deletes a whole incarnation: data first, then index nodes from the top, then those that its
+   * remaining events tell of, which may be parents that others are found by.
+   */
   CompletionStage<Void> free(Doomed doomed) {
     return parts
         .store()
         .deleteVolume(doomed.volume(), doomed.lastSession())
+        .thenRunAsync(
+            () -> deleteNodes(doomed.volume(), doomed.trees(), doomed.nodes()),
+            parts.indexExecutor())
         .thenCompose(
             done ->
                 parts
                     .histories()
                     .indexNodes(persistenceId, doomed.fromEventNr(), doomed.toEventNr()))
-        .thenCompose(nodes -> deleteNodes(doomed.volume(), nodes))
-        .thenRunAsync(
-            () -> deleteNodes(doomed.volume(), doomed.trees(), doomed.nodes()),
-            parts.indexExecutor());
+        .thenCompose(nodes -> deleteNodes(doomed.volume(), nodes));
   }
 
   private CompletionStage<Void> deleteNodes(VolumeId volume, List<Long> nodes) {

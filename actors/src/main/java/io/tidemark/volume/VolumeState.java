@@ -13,25 +13,25 @@ import io.tidemark.volume.Ledger.Indexed;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.HistoryFreed;
+import io.tidemark.volume.VolumeEvent.HorizonMoved;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
+import io.tidemark.volume.VolumeEvent.PinsEnded;
+import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.RetentionSet;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.StorageFreed;
 import io.tidemark.volume.VolumeEvent.SyncCompleted;
+import io.tidemark.volume.VolumeEvent.TagsKept;
 import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
-import io.tidemark.volume.VolumeEvent.HistoryFreed;
-import io.tidemark.volume.VolumeEvent.HistoryCompacted;
-import io.tidemark.volume.VolumeEvent.CompactionBegan;
-import io.tidemark.volume.VolumeEvent.HorizonMoved;
-import io.tidemark.volume.VolumeEvent.TagsKept;
-import io.tidemark.volume.VolumeEvent.PinsEnded;
-import io.tidemark.volume.VolumeEvent.PointPinned;
-import io.tidemark.volume.VolumeEvent.RetentionSet;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -258,12 +258,13 @@ public sealed interface VolumeState extends TidemarkMessage {
   /**
    * The oldest {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4).
    *
-   * @param afterSeq nodes that begin at or before it are left alone: they are being cut
+   * @param afterSeq nodes that begin at or before it are being cut: they and those of their level
+   *     beside them are left alone
    */
   static Optional<List<NodeHeader>> mergeDue(Live state, long afterSeq) {
     List<NodeHeader> frontier =
         state.ledger().index().frontier().stream()
-            .filter(node -> !node.base() && node.firstSeq() > afterSeq)
+            .filter(node -> !node.base())
             .toList();
     int end = frontier.size();
     // Levels fall from the oldest node to the newest: the last run of a level is the lowest.
@@ -272,7 +273,7 @@ public sealed interface VolumeState extends TidemarkMessage {
       while (begin > 0 && frontier.get(begin - 1).level() == frontier.get(end - 1).level()) {
         begin--;
       }
-      if (end - begin >= IndexWriter.FAN_OUT) {
+      if (end - begin >= IndexWriter.FAN_OUT && frontier.get(begin).firstSeq() > afterSeq) {
         return Optional.of(List.copyOf(frontier.subList(begin, begin + IndexWriter.FAN_OUT)));
       }
       end = begin;
@@ -343,11 +344,10 @@ public sealed interface VolumeState extends TidemarkMessage {
     }
     if (event instanceof PointPinned e) {
       return ledger.withRetained(
-          retained.withPin(
-              new Retained.Pin(e.holder(), e.seq(), e.onward(), e.untilMicros())));
+          retained.withPin(new Retained.Pin(e.holder(), e.seq(), e.onward(), e.untilMicros())));
     }
     if (event instanceof PinsEnded e) {
-      return ledger.withRetained(retained.withoutPins(e.holders()).withoutTags(e.tags()));
+      return ledger.withRetained(retained.ended(e));
     }
     if (event instanceof TagsKept e) {
       return ledger.withRetained(retained.withTags(e.tags()));
@@ -356,12 +356,12 @@ public sealed interface VolumeState extends TidemarkMessage {
       return ledger.withHorizonMoved(new Mark(e.seq(), e.timeMicros()));
     }
     if (event instanceof CompactionBegan e) {
-      return ledger.withRetained(retained.began(e.attempt(), e.timeMicros()));
+      return ledger.withRetained(
+          retained.began(
+              new Retained.Running(e.attempt(), e.firstNode(), e.nodes()), e.timeMicros()));
     }
     if (event instanceof HistoryCompacted e) {
-      return ledger
-          .withRetained(retained.compacted(e))
-          .withIndex(compacted(ledger.index(), e));
+      return ledger.withRetained(retained.compacted(e)).withIndex(compacted(ledger.index(), e));
     }
     if (event instanceof HistoryFreed) {
       return ledger.withRetained(retained.deleted());
@@ -422,6 +422,7 @@ public sealed interface VolumeState extends TidemarkMessage {
   private static List<Long> doomedNodes(Ledger last) {
     List<Long> nodes = new ArrayList<>();
     last.retained().freed().forEach(freed -> nodes.addAll(freed.nodes()));
+    last.retained().running().ifPresent(running -> nodes.addAll(running.nodeIds()));
     if (last.retained().runs().id() != 0) {
       nodes.add(last.retained().runs().id());
     }

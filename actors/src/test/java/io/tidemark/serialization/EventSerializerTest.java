@@ -27,10 +27,10 @@ import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
 import io.tidemark.retention.Compaction;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
-import io.tidemark.refusal.ErrorCode;
 import io.tidemark.site.DirectoryEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.testsite.TestSite;
@@ -112,10 +112,12 @@ class EventSerializerTest {
             86_400_000_000L, 50L << 30, 60L << 30, List.of(new RetentionPolicy.Rung(0, 7)));
     all.put("retention-set.1", new VolumeEvent.RetentionSet(policy, 6_000));
     all.put("point-pinned.1", new VolumeEvent.PointPinned("image:d", 9, false, 7_000));
-    all.put("pins-ended.1", new VolumeEvent.PinsEnded(List.of("image:d"), List.of("t"), "closed"));
+    all.put(
+        "pins-ended.1",
+        new VolumeEvent.PinsEnded(List.of("image:d"), List.of("t"), true, "closed"));
     all.put("tags-kept.1", new VolumeEvent.TagsKept(List.of(new KeptTag("t", 9, 8, true))));
     all.put("horizon-moved.1", new VolumeEvent.HorizonMoved(160, 2_000));
-    all.put("compaction-began.1", new VolumeEvent.CompactionBegan(4, 6_001));
+    all.put("compaction-began.1", new VolumeEvent.CompactionBegan(4, 77, 3, 6_001));
     all.put(
         "history-compacted.1",
         new VolumeEvent.HistoryCompacted(
@@ -243,8 +245,7 @@ class EventSerializerTest {
     roundTrip(new VolumeEntity.SetRetention(RetentionPolicy.ALL, probe.getRef()));
     roundTrip(new VolumeEntity.PinPoint(ID, "image:d", 9, true, 5, probe.getRef()));
     roundTrip(new VolumeEntity.UnpinPoint("image:d", probe.getRef()));
-    roundTrip(
-        new VolumeEntity.KeepTags(List.of(new KeptTag("t", 9, 8, true)), probe.getRef()));
+    roundTrip(new VolumeEntity.KeepTags(List.of(new KeptTag("t", 9, 8, true)), probe.getRef()));
     roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, 7, probe.getRef()));
     roundTrip(
         new VolumeEntity.AppendSegments(

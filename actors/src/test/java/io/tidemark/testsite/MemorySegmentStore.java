@@ -69,14 +69,13 @@ public final class MemorySegmentStore implements SegmentStore {
   }
 
   @Override
-  public CompletionStage<Void> deleteRuns(
-      VolumeId volume, int session, int firstRun, int lastRun) {
+  public CompletionStage<Void> deleteRuns(VolumeId volume, int session, int firstRun, int lastRun) {
     return deleting(
         ref ->
             ref.volume().equals(volume)
-                    && ref.session() == session
-                    && ref.run() >= firstRun
-                    && ref.run() <= lastRun);
+                && ref.session() == session
+                && ref.run() >= firstRun
+                && ref.run() <= lastRun);
   }
 
   @Override

@@ -48,7 +48,6 @@ import io.tidemark.volume.VolumeEntity.GetHistory;
 import io.tidemark.volume.VolumeEntity.GetSummary;
 import io.tidemark.volume.VolumeEntity.History;
 import io.tidemark.volume.VolumeEntity.Journaled;
-import io.tidemark.volume.VolumeEntity.KeepTags;
 import io.tidemark.volume.VolumeEntity.PinPoint;
 import io.tidemark.volume.VolumeEntity.Refused;
 import io.tidemark.volume.VolumeEntity.Reply;
@@ -99,6 +98,7 @@ class RetentionEntityTest {
   private final AtomicLong clock = new AtomicLong(1_000_000);
   private final AtomicLong nodeIds = new AtomicLong();
   private final Queue<SiteEvent> events = new ConcurrentLinkedQueue<>();
+  private final Queue<KeptTag> catalog = new ConcurrentLinkedQueue<>();
   private final ExecutorService workers = Executors.newFixedThreadPool(3);
   private final List<Write> writes = new ArrayList<>();
   private final StoredPoints points =
@@ -123,7 +123,7 @@ class RetentionEntityTest {
                 "akka.persistence.journal.plugin = memory-journal\n"
                     + "akka.persistence.snapshot-store.plugin = memory-snapshots\n"
                     + "tidemark.volume.retention-every = 10 ms\n"
-                    + "tidemark.volume.free-delay = 0 s\n"
+                    + "tidemark.volume.free-delay = 5 ms\n"
                     + "tidemark.volume.leaf-segments = 4\n"
                     + "tidemark.volume.session-silence = 1 h\n"
                     + "tidemark.volume.snapshot-every = 20\n")
@@ -141,8 +141,9 @@ class RetentionEntityTest {
             workers,
             workers,
             clock::incrementAndGet,
-            nodeIds::incrementAndGet,
-            events::add);
+            () -> nodeIds.addAndGet(1_000),
+            events::add,
+            (volume, id, known, from, to) -> CompletableFuture.supplyAsync(() -> tags(from, to)));
     volume = kit.spawn(VolumeEntity.create(NAME, parts));
     asker = kit.createTestProbe();
   }
@@ -151,6 +152,14 @@ class RetentionEntityTest {
   void stop() {
     kit.shutdownTestKit();
     workers.shutdownNow();
+  }
+
+  /** As a catalog answers: locked tags and those of the time. */
+  private List<KeptTag> tags(long fromMicros, long toMicros) {
+    return catalog.stream()
+        .filter(
+            tag -> tag.locked() || tag.timeMicros() >= fromMicros && tag.timeMicros() <= toMicros)
+        .toList();
   }
 
   private void restart() {
@@ -216,12 +225,10 @@ class RetentionEntityTest {
     SegmentMeta meta = builder.build(crcs);
     long number = SegmentRef.number(session.session(), ordinal++);
     long stored = join(store.store(new SegmentRef(session.volume(), number), meta, List.of(data)));
-    VolumeEvent.SegmentJournaled event =
-        VolumeEvent.SegmentJournaled.of(number, meta, stored);
+    VolumeEvent.SegmentJournaled event = VolumeEvent.SegmentJournaled.of(number, meta, stored);
     assertEquals(
         writes.size(),
-        ask(Journaled.class, ref -> new AppendSegments(1, session, List.of(event), ref))
-            .headSeq());
+        ask(Journaled.class, ref -> new AppendSegments(1, session, List.of(event), ref)).headSeq());
   }
 
   private byte[] model(long seq) {
@@ -388,7 +395,8 @@ class RetentionEntityTest {
     long tagged = writes.size();
     KeptTag tag = new KeptTag("nightly", tagged, clock.get(), true);
     KeptTag loose = new KeptTag("loose", tagged - 5, clock.get(), false);
-    ask(Done.class, ref -> new KeepTags(List.of(tag, loose), ref));
+    catalog.add(tag);
+    catalog.add(loose);
     for (int i = 0; i < 25; i++) {
       write(20);
       if (i % 4 == 0) {
@@ -398,22 +406,22 @@ class RetentionEntityTest {
       assertTrue(exact(pinned));
       assertTrue(exact(tagged));
     }
-    await(() -> view().base().map(b -> b.firstSeq() <= tagged && b.lastSeq() > tagged).orElse(false), "no base");
+    await(
+        () -> view().base().map(b -> b.firstSeq() <= tagged && b.lastSeq() > tagged).orElse(false),
+        "no base");
     assertTrue(exact(image) && exact(tagged));
     assertEquals(List.of(pinned, tagged), view().keptSeqs());
     checkIndex();
     ask(Done.class, ref -> new UnpinPoint("image:a", ref));
     await(() -> !exact(pinned), "the closed image's point is still served");
     assertTrue(exact(tagged));
-    ask(Done.class, ref -> new KeepTags(List.of(), ref));
-    write(20);
+    catalog.clear();
+    write(60);
     await(() -> view().layers().size() == 1, "the layers of ended pins stay");
     checkIndex();
     assertEquals(
         ErrorCode.BEYOND_HORIZON,
-        ask(
-                Refused.class,
-                ref -> new PinPoint(session.volume(), "late", pinned, false, 1_000, ref))
+        ask(Refused.class, ref -> new PinPoint(session.volume(), "late", pinned, false, 1_000, ref))
             .code());
   }
 
@@ -474,12 +482,11 @@ class RetentionEntityTest {
     for (int t = 0; t <= 1000; t += 10) {
       tags.add(new KeptTag("t" + t, t, t, t == 100));
     }
-    List<String> kept =
-        policy.thinned(tags, 1000).stream().map(KeptTag::name).toList();
+    List<String> kept = policy.thinned(tags, 1000).stream().map(KeptTag::name).toList();
     assertEquals(
         Arrays.asList(
-            "t100", "t700", "t750", "t800", "t850", "t900", "t910", "t920", "t930", "t940",
-            "t950", "t960", "t970", "t980", "t990", "t1000"),
+            "t100", "t700", "t750", "t800", "t850", "t900", "t910", "t920", "t930", "t940", "t950",
+            "t960", "t970", "t980", "t990", "t1000"),
         kept);
   }
 }

@@ -30,7 +30,9 @@ import picocli.CommandLine.Command;
       OpenCommand.class,
       ImageCommand.class,
       VolumesCommand.class,
-      NbdCommand.class
+      NbdCommand.class,
+      SizingCommand.class,
+      RetentionCommand.class
     })
 public final class BenchCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -63,6 +65,7 @@ public final class BenchCommand implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "name a benchmark: ingest, open, image, volumes or nbd");
+        spec.commandLine(),
+        "name a benchmark: ingest, open, image, volumes, nbd, sizing or retention");
   }
 }

@@ -65,6 +65,13 @@ public final class NodeClient {
             .POST(BodyPublishers.ofString(body.isEmpty() ? "" : body.toString())));
   }
 
+  public JsonNode put(String path, ObjectNode body) {
+    return send(
+        request(path)
+            .header("Content-Type", "application/json")
+            .PUT(BodyPublishers.ofString(body.toString())));
+  }
+
   public JsonNode delete(String path) {
     return send(request(path).DELETE());
   }

@@ -43,6 +43,7 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       VolumeCommands.class,
+      RetentionCommands.class,
       TimelineCommand.class,
       ImageCommands.class,
       JobCommands.class,

@@ -19,6 +19,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -39,6 +40,10 @@ public final class ExportJobs implements Exports, AutoCloseable {
   public static final int EXPORTS_MAX = 4;
   public static final int PATH_CHARS_MAX = 4096;
   static final String PART_SUFFIX = ".part";
+
+  /** An export's point is kept so long, whatever becomes of the export (J8). */
+  private static final Duration HOLD = Duration.ofDays(2);
+
   private static final String RECORD_SUFFIX = ".export";
   private static final int DISK_THREADS = 2;
   private static final Logger LOG = LoggerFactory.getLogger(ExportJobs.class);
@@ -171,9 +176,26 @@ public final class ExportJobs implements Exports, AutoCloseable {
         subject,
         control ->
             points
-                .open(located)
+                .hold(located, holder(control), HOLD)
+                .thenCompose(held -> points.open(located))
                 .thenComposeAsync(reader -> run(control, reader, format, target), disk)
-                .whenComplete((done, failure) -> slots.release()));
+                .whenComplete((done, failure) -> ended(located, control)));
+  }
+
+  private static String holder(JobControl control) {
+    return "export:" + control.id();
+  }
+
+  private void ended(Located located, JobControl control) {
+    slots.release();
+    points
+        .release(located.name(), holder(control))
+        .whenComplete(
+            (done, failure) -> {
+              if (failure != null) {
+                LOG.warn("the point of export {} stays held for a while", control.id(), failure);
+              }
+            });
   }
 
   private CompletionStage<Void> run(

@@ -58,6 +58,7 @@ public final class AdminRoutes extends Exchange {
                 services.verifications(),
                 services.clock())
             .route();
+    Route retention = new RetentionRoutes(services.retention(), services.sizing()).route();
     Route images = new ImageRoutes(services.images()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     this.api =
@@ -70,6 +71,7 @@ public final class AdminRoutes extends Exchange {
                         concat(
                             path("site", () -> get(this::site)),
                             path("events", () -> get(this::events)),
+                            retention,
                             volumes,
                             images,
                             jobs)));

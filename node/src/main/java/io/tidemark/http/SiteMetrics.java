@@ -66,14 +66,15 @@ final class SiteMetrics {
         perVolume(
             volumes,
             "tidemark_volume_journal_raw_bytes",
-            "Data of all journaled writes",
+            "Data that the journal holds, before compression",
             VolumeSummary::rawBytes));
     all.add(
         perVolume(
             volumes,
             "tidemark_volume_journal_stored_bytes",
-            "Data of all journaled writes after compression",
+            "Data that the journal holds, after compression",
             VolumeSummary::storedBytes));
+    all.addAll(retention(volumes));
     all.add(
         perVolume(
             volumes,
@@ -126,6 +127,46 @@ final class SiteMetrics {
       throw new UncheckedIOException(e);
     }
     return out.toByteArray();
+  }
+
+  private static List<MetricSnapshot> retention(List<VolumeSummary> volumes) {
+    return List.of(
+        perVolume(
+            volumes,
+            "tidemark_volume_history_seconds",
+            "Time from the oldest recoverable write to the newest",
+            volume ->
+                Views.seconds(volume.head().time().micros() - volume.horizon().time().micros())),
+        perVolume(
+            volumes,
+            "tidemark_volume_retention_window_seconds",
+            "How much history is kept; 0 for all",
+            volume -> Views.seconds(volume.retention().windowMicros())),
+        perVolume(
+            volumes,
+            "tidemark_volume_retention_cap_bytes",
+            "What the journal may store before the horizon moves inside the window; 0 for no cap",
+            volume -> volume.retention().capBytes()),
+        perVolume(
+            volumes,
+            "tidemark_volume_retention_hard_cap_bytes",
+            "What the journal may store before held points are given up; 0 for no cap",
+            volume -> volume.retention().hardCapBytes()),
+        perVolume(
+            volumes,
+            "tidemark_volume_held_points",
+            "Points that images, exports and links hold",
+            VolumeSummary::pins),
+        perVolume(
+            volumes,
+            "tidemark_volume_kept_tags",
+            "Tags whose points outlive the window",
+            VolumeSummary::keptTags),
+        perVolume(
+            volumes,
+            "tidemark_volume_lost_holds",
+            "Held points and kept tags that the hard cap has ended so far",
+            VolumeSummary::lostHolds));
   }
 
   private static MetricSnapshot gauge(String name, String help, double value) {

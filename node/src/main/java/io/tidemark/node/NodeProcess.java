@@ -36,6 +36,7 @@ import io.tidemark.segment.ChunkCache;
 import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
+import io.tidemark.sizing.SizingJobs;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.LiveLinks;
 import io.tidemark.taplink.TapLinkServer;
@@ -229,7 +230,8 @@ final class NodeProcess implements AutoCloseable {
       LiveLinks taps,
       MicroTime begun)
       throws Exception {
-    SitePoints volumePoints = new SitePoints(site.site(), points, site.histories()::of);
+    SitePoints volumePoints =
+        new SitePoints(site.site(), site.retention(), points, site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
     started("image server", server::close);
     NbdServer nbd =
@@ -263,6 +265,7 @@ final class NodeProcess implements AutoCloseable {
             segments,
             new TapComparison(site.site(), volumePoints, taps));
     started("verifications", verifications::close);
+    SizingJobs sizing = new SizingJobs(jobs, site.site(), site.histories()::of);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -272,7 +275,16 @@ final class NodeProcess implements AutoCloseable {
             addresses);
     AdminServices services =
         new AdminServices(
-            site.site(), volumePoints, images, jobs, exports, verifications, status, clock);
+            site.site(),
+            site.retention(),
+            volumePoints,
+            images,
+            jobs,
+            exports,
+            verifications,
+            sizing,
+            status,
+            clock);
     InetSocketAddress admin =
         await(
             AdminServer.bind(

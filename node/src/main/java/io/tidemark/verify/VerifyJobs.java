@@ -163,7 +163,9 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
     private void checkChunks() {
       long writes = 0;
       long count = 0;
-      for (long from = 1; from <= view.tailToEventNr(); from += EVENTS_AT_ONCE) {
+      // Data before the base moves when history is cut; the index and the head are checked below.
+      long first = view.base().map(base -> base.lastEventNr() + 1).orElse(1L);
+      for (long from = first; from <= view.tailToEventNr(); from += EVENTS_AT_ONCE) {
         long to = Math.min(view.tailToEventNr(), from + EVENTS_AT_ONCE - 1);
         for (SegmentEntry entry : history.segments(from, to).toCompletableFuture().join()) {
           readChunks(entry);
@@ -223,7 +225,8 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
               view.frontier(),
               history,
               view.tailFromEventNr(),
-              view.tailToEventNr());
+              view.tailToEventNr(),
+              view.layers());
       long[] told = {0};
       IndexCheck.Report report =
           index.check(

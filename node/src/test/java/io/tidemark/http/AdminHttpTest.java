@@ -22,6 +22,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -485,6 +486,41 @@ class AdminHttpTest {
     assertEquals(200, page.statusCode());
     assertTrue(page.headers().firstValue("Content-Type").orElse("").startsWith("text/html"));
     assertFalse(page.body().matches("(?s).*(src|href)=\"(https?:)?//.*"));
+  }
+
+  /** A policy replaces the one before; a wrong one is refused and changes nothing. */
+  @Test
+  void shouldSetAndShowRetention() throws Exception {
+    String path = "/api/v1/volumes/db/retention";
+    HttpResponse<String> set =
+        send(
+            "PUT",
+            path,
+            "{\"windowSeconds\":60,\"capBytes\":5,\"hardCapBytes\":9,"
+                + "\"ladder\":[{\"everySeconds\":0,\"forSeconds\":90}]}");
+    assertEquals(200, set.statusCode(), set.body());
+    for (String wrong :
+        List.of(
+            "{\"windowSeconds\":-1}",
+            "{\"windowSeconds\":1.5}",
+            "{\"capBytes\":-1}",
+            "{\"capBytes\":9,\"hardCapBytes\":5}",
+            "{\"ladder\":[{\"everySeconds\":0,\"forSeconds\":90}]}",
+            "{\"windowSeconds\":1,\"ladder\":[{\"everySeconds\":0}]}",
+            "{\"windowSeconds\":1,\"ladder\":[7]}",
+            "{\"window\":1}")) {
+      assertProblem(400, "INVALID", send("PUT", path, wrong));
+    }
+    JsonNode shown = get(path);
+    assertEquals(60, shown.path("windowSeconds").asLong());
+    assertEquals(9, shown.path("hardCapBytes").asLong());
+    assertEquals(90, shown.path("ladder").path(0).path("forSeconds").asLong());
+    assertEquals("image:old", shown.path("holds").path(0).path("holder").asText());
+    assertTrue(shown.path("tags").path(0).path("locked").asBoolean());
+    assertEquals(4096, shown.path("journal").path("freedBytes").asLong());
+    assertEquals(200, send("PUT", path, "{}").statusCode());
+    assertEquals(0, get(path).path("windowSeconds").asLong());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/none/retention", null));
   }
 
   /** Each documented path and method is answered by the node, and not with 404 for the path. */

@@ -62,7 +62,21 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
-    return new AdminServices(this, this, this, jobs(), this, this, status(), () -> NOW);
+    return new AdminServices(
+        this,
+        new FakeRetention(this),
+        this,
+        this,
+        jobs(),
+        this,
+        this,
+        this::size,
+        status(),
+        () -> NOW);
+  }
+
+  private CompletionStage<JobSummary> size(VolumeName name, List<Long> windows, long capBytes) {
+    return verify(name);
   }
 
   private NodeStatus status() {

@@ -155,11 +155,17 @@ public final class StoredPoints implements Points {
     return refusing(
         () -> {
           Refusals.checkSeq(view, point.seq().value());
-          return reader(
-              view,
-              history,
-              point,
-              () -> renewed.get().thenCompose(now -> renewed(view, now, history, point)));
+          Supplier<CompletionStage<IndexSnapshot>> renewal =
+              () -> renewed.get().thenCompose(now -> renewed(view, now, history, point));
+          return reader(view, history, point, renewal)
+              .exceptionallyCompose(
+                  failure ->
+                      renewal
+                          .get()
+                          .thenApply(
+                              snapshot ->
+                                  new StoredPointReader(
+                                      point, view.sizeBytes(), snapshot, chunks, renewal)));
         });
   }
 

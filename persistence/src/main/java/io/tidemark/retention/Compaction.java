@@ -40,6 +40,11 @@ public record Compaction(
         first + RUNS_MAX - 1);
   }
 
+  /** Index nodes that a compaction stores, at most: layers, the base, the table of runs. */
+  public static int nodes(List<Long> keptSeqs) {
+    return keptSeqs.size() + 3;
+  }
+
   /**
    * Runs of one session.
    *

@@ -11,6 +11,7 @@ import io.tidemark.index.RunTable.Size;
 import io.tidemark.index.SegmentEntry;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.position.VolumeId;
+import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.retention.Compaction.Outcome;
 import io.tidemark.retention.Compaction.RunRange;
@@ -24,6 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /**
@@ -51,14 +53,25 @@ public final class Compactor {
   private final BaseLayers layers;
   private final LongSupplier nodeIds;
 
+  private final BooleanSupplier abandoned;
+
   /**
-   * @param nodeIds index node ids that are never given twice
+   * @param nodeIds index node ids that are never given twice, {@link Compaction#nodes} of them
+   * @param abandoned tells that nobody waits for the outcome any more: nothing more is stored
    */
-  public Compactor(SegmentStore segments, IndexStore index, LongSupplier nodeIds) {
+  public Compactor(
+      SegmentStore segments, IndexStore index, LongSupplier nodeIds, BooleanSupplier abandoned) {
     this.segments = segments;
     this.index = index;
     this.layers = new BaseLayers(index);
     this.nodeIds = nodeIds;
+    this.abandoned = abandoned;
+  }
+
+  private void checkWanted() {
+    if (abandoned.getAsBoolean()) {
+      throw new Refusal(ErrorCode.FAILED, "the compaction was abandoned");
+    }
   }
 
   /**
@@ -340,7 +353,9 @@ public final class Compactor {
     }
 
     private RunCopy copied(List<Plan> plan, Set<Run> victims) {
-      RunCopy copy = new RunCopy(segments, volume, Compaction.runsOf(task.attempt()));
+      RunCopy copy =
+          new RunCopy(
+              segments, volume, Compaction.runsOf(task.attempt()), Compactor.this::checkWanted);
       if (!victims.isEmpty()) {
         for (Plan layer : plan) {
           ExtentCursor map = cursor(layer.sources());
@@ -427,7 +442,10 @@ public final class Compactor {
       Source last = new Source(built.get(maps.length - 1), 0, built.get(maps.length - 1).lastSeq());
       return write(
           bounds(first, first.firstSeq(), last, last.lastSeq()),
-          new Moved(new OverlayCursor(maps), new RunCopy(segments, volume, null), first.lastSeq()));
+          new Moved(
+              new OverlayCursor(maps),
+              new RunCopy(segments, volume, null, Compactor.this::checkWanted),
+              first.lastSeq()));
     }
 
     private NodeHeader write(NodeHeader bounds, ExtentCursor map) {
@@ -518,6 +536,7 @@ public final class Compactor {
 
     @Override
     public boolean next() {
+      copy.checkWanted();
       do {
         if (!map.next()) {
           return false;

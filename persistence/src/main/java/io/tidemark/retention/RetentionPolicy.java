@@ -4,6 +4,7 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -39,7 +40,7 @@ public record RetentionPolicy(
 
   /** Whether anything is ever given up. */
   public boolean limited() {
-    return windowMicros > 0 || capBytes > 0;
+    return windowMicros > 0 || capBytes > 0 || hardCapBytes > 0;
   }
 
   /** Why there can be no such policy. */
@@ -75,14 +76,17 @@ public record RetentionPolicy(
     return Optional.of(new Refusal(ErrorCode.INVALID, sentence));
   }
 
-  /** The tags that are kept as of now, in the order given. */
+  /**
+   * The tags that are kept as of now, in the order given: locked ones, those inside the window, and
+   * those on a rung; with a cap and no window the locked ones.
+   */
   public List<KeptTag> thinned(List<KeptTag> tags, long nowMicros) {
     if (windowMicros == 0) {
-      return tags;
+      return limited() ? tags.stream().filter(KeptTag::locked).toList() : tags;
     }
     Set<Long> taken = new HashSet<>();
     List<KeptTag> oldestFirst = new ArrayList<>(tags);
-    oldestFirst.sort(java.util.Comparator.comparingLong(KeptTag::timeMicros));
+    oldestFirst.sort(Comparator.comparingLong(KeptTag::timeMicros));
     Set<String> kept = new HashSet<>();
     for (KeptTag tag : oldestFirst) {
       long age = nowMicros - tag.timeMicros();

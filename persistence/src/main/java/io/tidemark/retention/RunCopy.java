@@ -63,10 +63,14 @@ final class RunCopy {
 
   private record Stored(SegmentRef ref, long rawBytes, CompletionStage<Long> stored) {}
 
+  private final Runnable wanted;
+
   /**
    * @param target where the copies go; null when nothing is copied
+   * @param wanted throws once the copies are not wanted any more
    */
-  RunCopy(SegmentStore store, VolumeId volume, RunRange target) {
+  RunCopy(SegmentStore store, VolumeId volume, RunRange target, Runnable wanted) {
+    this.wanted = wanted;
     this.store = store;
     this.volume = volume;
     this.target = target;
@@ -165,7 +169,12 @@ final class RunCopy {
     }
   }
 
+  void checkWanted() {
+    wanted.run();
+  }
+
   private void flush() {
+    checkWanted();
     if (ordinal() / SegmentRef.RUN_SEGMENTS > target.lastRun()) {
       throw new Refusal(ErrorCode.LIMIT, "a compaction has more data than its runs can hold");
     }

@@ -59,7 +59,7 @@ class CutHistoryTest {
       this.random = random;
       this.disk = new TestDisk(sizeBytes, random, Runnable::run, 1 << 20);
       this.layers = new BaseLayers(disk.indexStore);
-      this.compactor = new Compactor(disk.segments, disk.indexStore, () -> ++nodeId);
+      this.compactor = new Compactor(disk.segments, disk.indexStore, () -> ++nodeId, () -> false);
     }
 
     void write(int segments, int lengthBlocksMax) {
@@ -69,6 +69,12 @@ class CutHistoryTest {
           disk.history.leaf(1 + random.nextInt(disk.history.unindexed.size()));
           disk.history.merge();
         }
+      }
+    }
+
+    void index() {
+      if (!disk.history.unindexed.isEmpty()) {
+        disk.history.leaf(disk.history.unindexed.size());
       }
     }
 
@@ -315,7 +321,7 @@ class CutHistoryTest {
     for (int i = 0; i < 8; i++) {
       cut.write(16, 1);
     }
-    cut.disk.history.leaf(cut.disk.history.unindexed.size());
+    cut.index();
     cut.moveHorizon(cut.disk.history.headSeq);
     cut.compact();
     cut.check(10);
@@ -329,7 +335,7 @@ class CutHistoryTest {
     long seed = TestSeed.next("fails");
     CutDisk cut = new CutDisk(256 << 10, new Random(seed));
     cut.write(600, 12);
-    cut.disk.history.leaf(cut.disk.history.unindexed.size());
+    cut.index();
     cut.moveHorizon(cut.disk.history.headSeq);
     int nodes = cut.disk.indexStore.blocks.size();
     Compaction task = cut.task();

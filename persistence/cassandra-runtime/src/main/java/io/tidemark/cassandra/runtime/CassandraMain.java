@@ -22,6 +22,7 @@ public final class CassandraMain {
     Thread watcher = new Thread(CassandraMain::watchParent, "parent-watch");
     watcher.setDaemon(true);
     watcher.start();
+    Reclaimer.start();
     // Ends the JVM by itself, with the reason in the log, when the start fails.
     CassandraDaemon.main(args);
   }

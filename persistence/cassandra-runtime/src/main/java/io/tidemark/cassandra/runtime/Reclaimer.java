@@ -1,0 +1,214 @@
+package io.tidemark.cassandra.runtime;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.WeakHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.apache.cassandra.config.DatabaseDescriptor;
+import org.apache.cassandra.db.ColumnFamilyStore;
+import org.apache.cassandra.db.DecoratedKey;
+import org.apache.cassandra.db.Slices;
+import org.apache.cassandra.db.compaction.CompactionManager;
+import org.apache.cassandra.db.filter.ColumnFilter;
+import org.apache.cassandra.db.lifecycle.SSTableSet;
+import org.apache.cassandra.db.lifecycle.View;
+import org.apache.cassandra.db.rows.UnfilteredRowIterator;
+import org.apache.cassandra.db.rows.UnfilteredSource;
+import org.apache.cassandra.io.sstable.KeyReader;
+import org.apache.cassandra.io.sstable.SSTableReadsListener;
+import org.apache.cassandra.io.sstable.format.SSTableReader;
+import org.apache.cassandra.schema.CompactionParams.TombstoneOption;
+import org.apache.cassandra.service.StorageService;
+import org.apache.cassandra.utils.FBUtilities;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Gives deleted space back soon (R3). Partitions of the segment store are deleted long after they
+ * were written, when the files that hold them have grown too large to be compacted any more: each
+ * file of which at least half is deleted is compacted alone. A file that is wholly deleted goes
+ * without anything being written; all rewriting together is at most as much as was ever deleted.
+ *
+ * <p>Concerns the tables whose compaction has {@code provide_overlapping_tombstones}.
+ */
+final class Reclaimer {
+  private static final Logger LOG = LoggerFactory.getLogger(Reclaimer.class);
+
+  /** Seconds between two looks. */
+  static final String PROPERTY = "tidemark.cassandra.reclaim-seconds";
+
+  private static final long SECONDS_DEFAULT = 15;
+
+  /** A look that took long is not repeated before so many times as long: 5 % of a core. */
+  private static final int PAUSE_FACTOR = 20;
+
+  /** Files with less deleted data than this wait. */
+  private static final long DEAD_BYTES_MIN = 4 << 20;
+
+  /** A table whose compaction brought less than this part of what was expected rests. */
+  private static final double GAIN_MIN = 0.5;
+
+  private static final long REST_NANOS = TimeUnit.MINUTES.toNanos(5);
+
+  private static final int FILES_A_ROUND_MAX = 32;
+
+  private final Map<ColumnFamilyStore, Long> resting = new WeakHashMap<>();
+  private long pausedUntil = System.nanoTime();
+
+  /** A file and how much of it is deleted, as far as flushed deletions tell and beyond that. */
+  private record Candidate(SSTableReader file, long deadBytes, boolean flushFirst) {}
+
+  private Reclaimer() {}
+
+  static void start() {
+    long seconds = Long.getLong(PROPERTY, SECONDS_DEFAULT);
+    Reclaimer reclaimer = new Reclaimer();
+    ScheduledExecutorService timer =
+        Executors.newSingleThreadScheduledExecutor(
+            work -> {
+              Thread thread = new Thread(work, "reclaimer");
+              thread.setDaemon(true);
+              thread.setPriority(Thread.MIN_PRIORITY);
+              return thread;
+            });
+    timer.scheduleWithFixedDelay(reclaimer::round, seconds, seconds, TimeUnit.SECONDS);
+  }
+
+  private void round() {
+    // Asking the service itself before its configuration is read would break its start.
+    if (!DatabaseDescriptor.isDaemonInitialized() || !StorageService.instance.isInitialized()) {
+      return;
+    }
+    long begun = System.nanoTime();
+    if (begun - pausedUntil < 0) {
+      return;
+    }
+    try {
+      for (ColumnFamilyStore table : ColumnFamilyStore.all()) {
+        if (table.metadata().params.compaction.tombstoneOption() != TombstoneOption.NONE
+            && !rests(table)) {
+          reclaim(table);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (IOException | ExecutionException | RuntimeException e) {
+      LOG.warn("space was not given back; tried again later", e);
+    }
+    long now = System.nanoTime();
+    pausedUntil = now + PAUSE_FACTOR * (now - begun);
+  }
+
+  private boolean rests(ColumnFamilyStore table) {
+    Long since = resting.get(table);
+    return since != null && System.nanoTime() - since < REST_NANOS;
+  }
+
+  private void reclaim(ColumnFamilyStore table)
+      throws IOException, InterruptedException, ExecutionException {
+    for (int i = 0; i < FILES_A_ROUND_MAX; i++) {
+      Optional<Candidate> most =
+          candidates(table).stream().max(Comparator.comparingLong(Candidate::deadBytes));
+      if (most.isEmpty()) {
+        return;
+      }
+      if (most.get().flushFirst()) {
+        table.forceBlockingFlush(ColumnFamilyStore.FlushReason.INTERNALLY_FORCED);
+      }
+      // Others write meanwhile, which looks as if little was gained: then it waits, too.
+      if (!compact(table, most.get())) {
+        resting.put(table, System.nanoTime());
+        return;
+      }
+    }
+  }
+
+  private static boolean compact(ColumnFamilyStore table, Candidate candidate)
+      throws InterruptedException, ExecutionException {
+    long before = candidate.file().onDiskLength();
+    long bytes = table.metric.liveDiskSpaceUsed.getCount();
+    CompactionManager.instance
+        .submitUserDefined(
+            table, List.of(candidate.file().descriptor), table.gcBefore(FBUtilities.nowInSeconds()))
+        .get();
+    long gain = bytes - table.metric.liveDiskSpaceUsed.getCount();
+    LOG.info(
+        "compacted {} of {} bytes, {} of them deleted: {} bytes less",
+        candidate.file().descriptor,
+        before,
+        candidate.deadBytes(),
+        gain);
+    return gain > GAIN_MIN * candidate.deadBytes();
+  }
+
+  private static List<Candidate> candidates(ColumnFamilyStore table) throws IOException {
+    List<Candidate> found = new ArrayList<>();
+    try (ColumnFamilyStore.RefViewFragment view =
+        table.selectAndReference(View.selectFunction(SSTableSet.CANONICAL))) {
+      List<SSTableReader> deletions =
+          view.sstables.stream()
+              .filter(file -> file.getSSTableMetadata().hasPartitionLevelDeletions)
+              .toList();
+      for (SSTableReader file : view.sstables) {
+        if (table.getTracker().getCompacting().contains(file)
+            || file.onDiskLength() < DEAD_BYTES_MIN) {
+          continue;
+        }
+        Candidate candidate = candidate(file, deletions, view.memtables);
+        if (candidate.deadBytes() >= DEAD_BYTES_MIN
+            && candidate.deadBytes() * 2 >= file.uncompressedLength()) {
+          found.add(candidate);
+        }
+      }
+    }
+    return found;
+  }
+
+  private static Candidate candidate(
+      SSTableReader file,
+      List<SSTableReader> deletions,
+      Iterable<? extends UnfilteredSource> memtables)
+      throws IOException {
+    long dead = 0;
+    boolean flush = false;
+    try (KeyReader keys = file.keyReader()) {
+      while (!keys.isExhausted()) {
+        DecoratedKey key = file.decorateKey(keys.key().duplicate());
+        long begin = keys.dataPosition();
+        long end = keys.advance() ? keys.dataPosition() : file.uncompressedLength();
+        if (deletions.stream().anyMatch(other -> other != file && deletes(other, file, key))) {
+          dead += end - begin;
+        } else {
+          for (UnfilteredSource memtable : memtables) {
+            if (deletes(memtable, file, key)) {
+              dead += end - begin;
+              flush = true;
+            }
+          }
+        }
+      }
+    }
+    return new Candidate(file, dead, flush);
+  }
+
+  /** Whether a source has a deletion of the whole partition that came after the file's data. */
+  private static boolean deletes(UnfilteredSource source, SSTableReader file, DecoratedKey key) {
+    try (UnfilteredRowIterator partition =
+        source.rowIterator(
+            key,
+            Slices.NONE,
+            ColumnFilter.all(file.metadata()),
+            false,
+            SSTableReadsListener.NOOP_LISTENER)) {
+      return partition != null
+          && partition.partitionLevelDeletion().deletes(file.getMinTimestamp());
+    }
+  }
+}
