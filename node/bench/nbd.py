@@ -13,9 +13,11 @@ at random for a while, so that what a JVM compiles is compiled.
 
 After each run with capture the next one waits until everything is journaled. --node-idle runs the node
 and its Cassandra at the idle scheduling priority, so that they take what fio and the tap leave of the
-processors: as near to a node on another machine as one machine comes.
+processors: as near to a node on another machine as one machine comes. Since a processor that someone
+keeps awake answers faster than one that sleeps, idle-priority loops keep them awake for the other servers.
 """
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -73,6 +75,7 @@ class Servers:
     def __init__(self, work, names, size_mib, node_idle):
         self.work, self.size_mib, self.processes = work, size_mib, []
         self.node_prefix = ["chrt", "--idle", "0"] if node_idle else []
+        self.node_idle = node_idle
         self.api = None
         self.uris, self.pids = {}, {}
         for name in names:
@@ -142,6 +145,19 @@ class Servers:
 
         wait_for(drained, "the journal of tap-on", 600)
 
+    @contextlib.contextmanager
+    def awake(self, name):
+        """Keeps the processors from sleeping, as an idle-priority node does for tap-on."""
+        loops = []
+        if self.node_idle and name != "tap-on":
+            loops = [subprocess.Popen(["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"]) for _ in range(os.cpu_count())]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+
     def cpu_seconds(self, name):
         fields = pathlib.Path(f"/proc/{self.pids[name]}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -160,7 +176,8 @@ def fio(servers, name, options, seconds):
     before = servers.cpu_seconds(name)
     timed = ["--time_based", f"--runtime={seconds}"] if seconds else []
     command = ["fio", "--name=job", "--ioengine=nbd", f"--uri={servers.uris[name]}", f"--size={servers.size_mib}M", "--randrepeat=0", "--norandommap", "--output-format=json", *timed, *options]
-    run = subprocess.run(command, capture_output=True, text=True)
+    with servers.awake(name):
+        run = subprocess.run(command, capture_output=True, text=True)
     servers.settle(name)
     if run.returncode != 0:
         sys.exit(f"fio failed on {name}: {run.stderr}{run.stdout}")

@@ -9,6 +9,7 @@ import akka.http.javadsl.model.HttpHeader;
 import akka.http.javadsl.model.HttpRequest;
 import akka.http.javadsl.model.HttpResponse;
 import akka.http.javadsl.model.StatusCodes;
+import akka.http.javadsl.model.headers.Connection;
 import akka.http.javadsl.model.headers.RawHeader;
 import akka.http.javadsl.model.sse.ServerSentEvent;
 import akka.http.javadsl.server.AllDirectives;
@@ -191,8 +192,9 @@ public final class AdminRoutes extends Exchange {
     return inner.get();
   }
 
+  /** The server hangs up after this answer, and says so: no client should reuse the connection. */
   private static HttpResponse timedOut(HttpRequest request) {
-    return Problem.of(new TimeoutException()).response();
+    return Problem.of(new TimeoutException()).response().addHeader(Connection.create("close"));
   }
 
   private static ExceptionHandler failures() {

@@ -23,6 +23,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -54,7 +55,9 @@ class AdminHttpTest {
         ActorSystem.create(
             Behaviors.empty(),
             "http-test",
-            ConfigFactory.parseString("akka.actor.provider = local, akka.loglevel = OFF")
+            ConfigFactory.parseString(
+                    "akka.actor.provider = local, akka.loglevel = OFF,"
+                        + " akka.http.server.request-timeout = 5s")
                 .withFallback(ConfigFactory.load()));
     site = new FakeServices();
     address =
@@ -435,6 +438,19 @@ class AdminHttpTest {
       }
       return answer.toString(StandardCharsets.UTF_8);
     }
+  }
+
+  /** What is not answered in time is a problem, and the connection is not used again. */
+  @Test
+  void requestTimeout() throws Exception {
+    HttpResponse<String> response =
+        send("POST", "/api/v1/volumes", "{\"name\":\"stuck\",\"sizeBytes\":4096}");
+    assertProblem(503, "NOT_ACKNOWLEDGED", response);
+    assertEquals(
+        "close", response.headers().firstValue("Connection").orElse("").toLowerCase(Locale.ROOT));
+    assertEquals(
+        201,
+        send("POST", "/api/v1/volumes", "{\"name\":\"next\",\"sizeBytes\":4096}").statusCode());
   }
 
   /** Events arrive one by one on an open stream. */

@@ -59,6 +59,8 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   /** Names that make the site fail in a way of their own. */
   static final VolumeName SILENT = new VolumeName("silent");
 
+  static final VolumeName STUCK = new VolumeName("stuck");
+
   static final VolumeName BROKEN = new VolumeName("broken");
 
   public AdminServices services() {
@@ -103,6 +105,9 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
       VolumeName name, long sizeBytes, boolean synchronous) {
     if (name.equals(SILENT)) {
       return CompletableFuture.failedFuture(new TimeoutException("no answer"));
+    }
+    if (name.equals(STUCK)) {
+      return new CompletableFuture<>();
     }
     if (name.equals(BROKEN)) {
       return CompletableFuture.failedFuture(new IllegalStateException("secret detail"));

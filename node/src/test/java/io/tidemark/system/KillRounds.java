@@ -37,7 +37,10 @@ final class KillRounds implements AutoCloseable {
   private static final String VOLUME = "oracle";
   private static final int WRITERS = 4;
   private static final int REGION_BYTES = 1 << 20;
-  private static final int POINTS_A_ROUND_MAX = 40;
+
+  /** Points of a round that are opened and compared, spread over it at random; more cost time. */
+  static final int POINTS_A_ROUND = 40;
+
   private static final int OLD_POINTS_A_ROUND = 3;
   private static final Duration DRAIN_LIMIT = Duration.ofSeconds(150);
 
@@ -61,7 +64,10 @@ final class KillRounds implements AutoCloseable {
   /** SHA-256 of the volume at the head after each round. */
   private final Map<Long, byte[]> remembered = new HashMap<>();
 
-  KillRounds(Path directory, long seed, PrintStream out) throws Exception {
+  private final int pointsARound;
+
+  KillRounds(Path directory, long seed, int pointsARound, PrintStream out) throws Exception {
+    this.pointsARound = pointsARound;
     this.random = new Random(seed);
     this.out = out;
     this.site = new TestSite(directory);
@@ -225,7 +231,7 @@ final class KillRounds implements AutoCloseable {
   private void checkPoints(long base, long last) throws Exception {
     PhaseCheck check = new PhaseCheck(site, VOLUME, writers, base);
     long points = last - base;
-    long step = Math.max(1, points / POINTS_A_ROUND_MAX);
+    long step = Math.max(1, (points + pointsARound - 1) / pointsARound);
     for (long seq = base + 1; seq <= last; seq += 1 + random.nextLong(2 * step - 1)) {
       check.point(seq);
       check.time(seq);
@@ -285,8 +291,10 @@ final class KillRounds implements AutoCloseable {
     int rounds = Integer.parseInt(arguments[0]);
     long seed = Long.parseLong(arguments[1]);
     Path directory = Files.createDirectories(Path.of(arguments[2]));
-    System.out.printf("%d rounds, seed %d%n", rounds, seed);
-    try (KillRounds oracle = new KillRounds(directory, seed, System.out)) {
+    int points = arguments.length > 3 ? Integer.parseInt(arguments[3]) : POINTS_A_ROUND;
+    System.out.printf(
+        "%d rounds, seed %d, about %d points checked in each%n", rounds, seed, points);
+    try (KillRounds oracle = new KillRounds(directory, seed, points, System.out)) {
       oracle.start();
       for (int i = 1; i <= rounds; i++) {
         oracle.round(i);

@@ -16,7 +16,8 @@ class KillRoundsTest {
   @Timeout(value = 15, unit = TimeUnit.MINUTES)
   void shouldLoseNothingJournaledWhateverIsKilled(@TempDir Path directory) throws Exception {
     System.out.println("seed " + SEED + " (-Dtidemark.test.seed=" + SEED + ")");
-    try (KillRounds oracle = new KillRounds(directory, SEED, System.out)) {
+    try (KillRounds oracle =
+        new KillRounds(directory, SEED, KillRounds.POINTS_A_ROUND, System.out)) {
       oracle.start();
       for (int i = 1; i <= ROUNDS; i++) {
         oracle.round(i);

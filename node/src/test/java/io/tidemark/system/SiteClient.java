@@ -22,7 +22,7 @@ final class SiteClient {
   }
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final Duration UNACKNOWLEDGED_LIMIT = Duration.ofSeconds(60);
+  private static final Duration UNACKNOWLEDGED_LIMIT = Duration.ofSeconds(180);
   private final HttpClient http =
       HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
   private final String base;

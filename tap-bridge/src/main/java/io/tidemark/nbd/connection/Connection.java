@@ -52,6 +52,7 @@ public final class Connection implements Runnable {
   private final NbdServerSettings settings;
   private final long acceptedNanos = System.nanoTime();
   private final Pace[] paces = new Pace[Command.values().length];
+  private final WriteLane writes;
 
   private volatile Transport transport;
   private volatile boolean closing;
@@ -91,6 +92,7 @@ public final class Connection implements Runnable {
     this.transport = transport;
     this.shared = shared;
     this.settings = shared.settings();
+    this.writes = new WriteLane(shared.workers());
     for (int i = 0; i < paces.length; i++) {
       paces[i] = new Pace();
     }
@@ -379,12 +381,15 @@ public final class Connection implements Runnable {
   /** Carries the request out here and now unless something else would have to wait for it. */
   private void dispatch(PendingRequest request) {
     Command command = request.command;
-    boolean slow = command == Command.FLUSH || request.fua() || paces[command.ordinal()].slow();
+    boolean synced = command == Command.FLUSH || request.fua();
+    Pace pace = paces[command.ordinal()];
     boolean othersWait = parallel > 0 || !intake.isEmpty() || outbox.inFlight() > 1;
-    if (slow && othersWait) {
-      shared.workers().execute(request);
-    } else {
+    if (!othersWait || !(synced || pace.slow())) {
       carryOut(request);
+    } else if (command == Command.WRITE && !synced && !pace.verySlow()) {
+      writes.execute(request);
+    } else {
+      shared.workers().execute(request);
     }
   }
 

@@ -11,6 +11,9 @@ final class Pace {
   /** Longer than this on average, beyond the share for bytes, and other threads take over. */
   private static final long QUICK_NANOS = 60_000;
 
+  /** Longer than this on average, and it is no page cache, however busy the processors are. */
+  private static final long DISK_NANOS = 1_000_000;
+
   /** Slower than this per byte is not memory. */
   private static final long NANOS_PER_KIBIBYTE = 1_000;
 
@@ -27,6 +30,11 @@ final class Pace {
     long counted = Math.max(0, Math.min(beyond, OUTLIER_NANOS));
     long mean = meanNanos;
     meanNanos = mean + ((counted - mean) >> MEMORY_BITS);
+  }
+
+  /** Whether it is a disk that is waited for. */
+  boolean verySlow() {
+    return meanNanos > DISK_NANOS;
   }
 
   boolean slow() {

@@ -46,6 +46,9 @@ final class PendingRequest implements NbdRequest, Runnable {
   /** Memory counted for it while it is in flight. */
   long countedBytes;
 
+  /** When it began to wait in the {@link WriteLane}, {@code System.nanoTime()}. */
+  volatile long queuedNanos;
+
   /** The next one in the list of completed requests. */
   PendingRequest next;
 

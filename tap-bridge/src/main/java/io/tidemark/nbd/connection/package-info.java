@@ -9,7 +9,8 @@
  * <pre>
  *   socket -> Intake -> Connection -> NbdExport ... PendingRequest.succeed -> Outbox -> socket
  *                           |             ^
- *                           +-- workers --+   FLUSH, FUA, and whatever proved slow (Pace)
+ *                           +-- workers --+   FLUSH, FUA, and whatever proved slow (Pace);
+ *                                             writes by the few (WriteLane)
  * </pre>
  *
  * <p>Invariants:
