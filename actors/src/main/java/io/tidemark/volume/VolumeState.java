@@ -263,9 +263,7 @@ public sealed interface VolumeState extends TidemarkMessage {
    */
   static Optional<List<NodeHeader>> mergeDue(Live state, long afterSeq) {
     List<NodeHeader> frontier =
-        state.ledger().index().frontier().stream()
-            .filter(node -> !node.base())
-            .toList();
+        state.ledger().index().frontier().stream().filter(node -> !node.base()).toList();
     int end = frontier.size();
     // Levels fall from the oldest node to the newest: the last run of a level is the lowest.
     while (end > 0) {
