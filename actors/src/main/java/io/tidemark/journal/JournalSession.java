@@ -1,5 +1,6 @@
 package io.tidemark.journal;
 
+import io.tidemark.order.OrderTaker;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.WriteSeq;
@@ -51,6 +52,12 @@ public interface JournalSession {
    *     last gap; a range that nothing was written to has 32 zero bytes
    */
   CompletionStage<ByteBuffer> hashes(ByteRange range, int blockBytes);
+
+  /**
+   * Where the session passes orders for the tap; called once, when the link is ready. Orders that
+   * came before wait for it.
+   */
+  void takeOrders(OrderTaker taker);
 
   /** Passes on what the tap tells of itself. */
   void status(TapStatus status);

@@ -17,6 +17,8 @@ import io.tidemark.position.WriteSeq;
  * @param syncOpen whether a resynchronisation was begun and never completed: everything that it had
  *     to compare must be compared again
  * @param synchronous whether the tap must reply to its clients only once a write is journaled
+ * @param sinceSession the first of the sessions that were all this tap's up to this one: no other
+ *     tap was let in meanwhile, and no epoch began; 0 when it is not known
  */
 public record SessionGrant(
     VolumeId volume,
@@ -26,4 +28,5 @@ public record SessionGrant(
     WriteSeq head,
     MicroTime headTime,
     boolean syncOpen,
-    boolean synchronous) {}
+    boolean synchronous,
+    int sinceSession) {}

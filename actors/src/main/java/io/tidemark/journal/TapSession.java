@@ -9,6 +9,8 @@ import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.Receive;
 import akka.actor.typed.javadsl.TimerScheduler;
+import io.tidemark.order.OrderTaker;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.position.ByteRange;
@@ -28,12 +30,15 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * One tap's session, on the node of its link. Calls queue in the order in which they were made;
@@ -75,6 +80,12 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
 
   record Detach() implements SessionMessage {}
 
+  /** The link can pass orders on. */
+  record Ready(OrderTaker taker) implements SessionMessage {}
+
+  private record OrderSettled(OpenOrder order, byte[] body, Throwable failure)
+      implements SessionMessage {}
+
   private record Stored(Segment segment, long storedBytes) implements SessionMessage {}
 
   private record StoreFailed(Segment segment, Throwable failure) implements SessionMessage {}
@@ -84,6 +95,17 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
   private record Resend(long call) implements SessionMessage {}
 
   private record GiveUp(long call) implements SessionMessage {}
+
+  /** An order without an answer, told apart from its repeats. */
+  private static final class OpenOrder {
+    final long id;
+    final ActorRef<VolumeEntity.Reply> replyTo;
+
+    OpenOrder(long id, ActorRef<VolumeEntity.Reply> replyTo) {
+      this.id = id;
+      this.replyTo = replyTo;
+    }
+  }
 
   /** What waits in the queue. */
   private sealed interface Pending {}
@@ -120,6 +142,8 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
   private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
   private final Deque<Pending> queue = new ArrayDeque<>();
   private final Deque<Segment> waiting = new ArrayDeque<>();
+  private final CompletableFuture<OrderTaker> taker = new CompletableFuture<>();
+  private final Set<OpenOrder> orders = new HashSet<>();
 
   private SessionKey key;
   private Optional<TapStatus> status = Optional.empty();
@@ -178,6 +202,9 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
         .onMessage(Hashes.class, this::onHashes)
         .onMessage(Status.class, this::onStatus)
         .onMessage(Detach.class, this::onDetach)
+        .onMessage(Ready.class, this::onReady)
+        .onMessage(VolumeEntity.PassOrder.class, this::onPassOrder)
+        .onMessage(OrderSettled.class, this::onOrderSettled)
         .onMessage(Stored.class, this::onStored)
         .onMessage(StoreFailed.class, this::onStoreFailed)
         .onMessage(VolumeEntity.Journaled.class, this::onJournaled)
@@ -295,6 +322,85 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     requested = 0;
     send(new VolumeEntity.DetachTap(++call, key, replies()));
     return this;
+  }
+
+  // ---- orders ---------------------------------------------------------------------------------
+
+  private Behavior<SessionMessage> onReady(Ready m) {
+    taker.complete(m.taker());
+    return this;
+  }
+
+  /** Passes it on whatever waits to be journaled (O4), and not once its time is over (O3). */
+  private Behavior<SessionMessage> onPassOrder(VolumeEntity.PassOrder m) {
+    TapOrder order = m.order();
+    long left = order.deadlineMicros() - MicroClock.system().micros();
+    if (left <= 0 || orders.size() >= TapOrder.OPEN_MAX) {
+      refuse(m, left <= 0 ? late(order) : tooMany());
+      return this;
+    }
+    OpenOrder open = new OpenOrder(order.id(), m.replyTo());
+    orders.add(open);
+    CompletableFuture<byte[]> answer =
+        taker
+            .copy()
+            .thenCompose(link -> link.take(order))
+            .toCompletableFuture()
+            .orTimeout(left, TimeUnit.MICROSECONDS);
+    getContext()
+        .pipeToSelf(
+            answer,
+            (body, failure) ->
+                new OrderSettled(
+                    open,
+                    body,
+                    cause(failure) instanceof TimeoutException ? late(order) : failure));
+    return this;
+  }
+
+  private static Refusal late(TapOrder order) {
+    return new Refusal(
+        ErrorCode.NOT_ACKNOWLEDGED,
+        "the tap did not answer the order %s in time".formatted(order.kind()));
+  }
+
+  private static Refusal tooMany() {
+    return new Refusal(
+        ErrorCode.LIMIT, TapOrder.OPEN_MAX + " orders to the tap are open; ask again later");
+  }
+
+  private static void refuse(VolumeEntity.PassOrder m, Refusal refusal) {
+    m.replyTo()
+        .tell(new VolumeEntity.Refused(m.order().id(), refusal.code(), refusal.getMessage()));
+  }
+
+  private Behavior<SessionMessage> onOrderSettled(OrderSettled m) {
+    if (orders.remove(m.order())) {
+      m.order().replyTo.tell(answerTo(m));
+    }
+    return this;
+  }
+
+  private static VolumeEntity.Reply answerTo(OrderSettled m) {
+    if (m.failure() == null) {
+      return new VolumeEntity.OrderDone(m.order().id, m.body());
+    }
+    return cause(m.failure()) instanceof Refusal refusal
+        ? new VolumeEntity.Refused(m.order().id, refusal.code(), refusal.getMessage())
+        : new VolumeEntity.Refused(
+            m.order().id, ErrorCode.FAILED, "the order failed: " + cause(m.failure()));
+  }
+
+  /** Whatever the tap does, the session will not hear of it (O1). */
+  private void refuseOrders() {
+    taker.completeExceptionally(reason);
+    String message = "the tap's session ended before the order was answered: ";
+    for (OpenOrder order : orders) {
+      order.replyTo.tell(
+          new VolumeEntity.Refused(
+              order.id, ErrorCode.NOT_ACKNOWLEDGED, message + reason.getMessage()));
+    }
+    orders.clear();
   }
 
   // ---- storing --------------------------------------------------------------------------------
@@ -507,6 +613,7 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
       reader.completeExceptionally(reason);
     }
     ended.complete(reason);
+    refuseOrders();
     return this;
   }
 

@@ -1,6 +1,7 @@
 package io.tidemark.journal;
 
 import akka.actor.typed.ActorRef;
+import io.tidemark.order.OrderTaker;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.WriteSeq;
@@ -92,6 +93,11 @@ final class TapSessionHandle implements JournalSession {
                   .formatted(SECTOR_BYTES, HASH_RANGE_MAX, blockBytes, range)));
     }
     return call(result -> new TapSession.Hashes(range, blockBytes, result));
+  }
+
+  @Override
+  public void takeOrders(OrderTaker taker) {
+    session.tell(new TapSession.Ready(taker));
   }
 
   @Override

@@ -53,6 +53,11 @@ public final class EventSerializer extends SerializerWithStringManifest {
     return types.nameOf(message.getClass());
   }
 
+  /** The name under which instances of that class are stored. */
+  public String manifestOf(Class<?> type) {
+    return types.nameOf(type);
+  }
+
   @Override
   public byte[] toBinary(Object message) {
     try {

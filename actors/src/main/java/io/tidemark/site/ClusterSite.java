@@ -10,7 +10,9 @@ import akka.stream.OverflowStrategy;
 import akka.stream.javadsl.Sink;
 import akka.stream.javadsl.Source;
 import akka.stream.typed.javadsl.ActorSource;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
+import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
@@ -25,6 +27,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 
@@ -36,10 +39,17 @@ public final class ClusterSite implements Site, Retention {
   /** Events that a slow reader may be behind before the oldest are dropped. */
   private static final int EVENTS_BUFFERED = 1_024;
 
+  /** An order's refusal at its deadline may take so long to arrive. */
+  private static final Duration ORDER_GRACE = Duration.ofSeconds(1);
+
+  /** A scheduler's timers do not reach further than some months. */
+  private static final Duration ORDER_WAIT_MAX = Duration.ofDays(1);
+
   private final ActorSystem<?> system;
   private final Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes;
   private final RecipientRef<SiteDirectory.Command> directory;
   private final ActorRef<Topic.Command<SitePublication>> topic;
+  private final RestingSummaries resting;
   private final Duration timeout;
 
   ClusterSite(
@@ -47,11 +57,13 @@ public final class ClusterSite implements Site, Retention {
       Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes,
       RecipientRef<SiteDirectory.Command> directory,
       ActorRef<Topic.Command<SitePublication>> topic,
+      RestingSummaries resting,
       Duration timeout) {
     this.system = system;
     this.volumes = volumes;
     this.directory = directory;
     this.topic = topic;
+    this.resting = resting;
     this.timeout = timeout;
   }
 
@@ -74,10 +86,17 @@ public final class ClusterSite implements Site, Retention {
         .thenCompose(
             names ->
                 Source.from(names)
-                    .mapAsync(ASKS_IN_FLIGHT, this::existing)
+                    .mapAsync(ASKS_IN_FLIGHT, this::restingOrAwake)
                     .filter(Optional::isPresent)
                     .map(Optional::get)
                     .runWith(Sink.seq(), system));
+  }
+
+  private CompletionStage<Optional<VolumeSummary>> restingOrAwake(VolumeName name) {
+    return resting
+        .find(name)
+        .thenCompose(
+            found -> found.isPresent() ? CompletableFuture.completedStage(found) : existing(name));
   }
 
   /** Empty for a name that is listed but has no volume: it is being created or deleted. */
@@ -157,6 +176,18 @@ public final class ClusterSite implements Site, Retention {
   }
 
   @Override
+  public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
+    long left = order.deadlineMicros() - MicroClock.system().micros();
+    long waited = Math.max(0, Math.min(left, ORDER_WAIT_MAX.toNanos() / 1_000));
+    return ask(
+            name,
+            ref -> new VolumeEntity.OrderTap(order, ref),
+            VolumeEntity.OrderDone.class,
+            ORDER_GRACE.plusNanos(TimeUnit.MICROSECONDS.toNanos(waited)))
+        .thenApply(VolumeEntity.OrderDone::body);
+  }
+
+  @Override
   public Source<SiteEvent, NotUsed> events() {
     return ActorSource.<SitePublication>actorRef(
             message -> false,
@@ -175,12 +206,20 @@ public final class ClusterSite implements Site, Retention {
       VolumeName name,
       Function<ActorRef<VolumeEntity.Reply>, VolumeEntity.Command> command,
       Class<T> expected) {
+    return ask(name, command, expected, timeout);
+  }
+
+  private <T extends VolumeEntity.Reply> CompletionStage<T> ask(
+      VolumeName name,
+      Function<ActorRef<VolumeEntity.Reply>, VolumeEntity.Command> command,
+      Class<T> expected,
+      Duration within) {
     CompletionStage<VolumeEntity.Reply> answer =
-        AskPattern.ask(volumes.apply(name), command::apply, timeout, system.scheduler());
+        AskPattern.ask(volumes.apply(name), command::apply, within, system.scheduler());
     return answer.handle(
         (reply, failure) -> {
           if (failure != null) {
-            throw late("volume '" + name + "'", failure);
+            throw late("volume '" + name + "'", failure, within);
           }
           if (reply instanceof VolumeEntity.Refused refused) {
             throw refused.refusal();
@@ -196,7 +235,7 @@ public final class ClusterSite implements Site, Retention {
     return answer.handle(
         (reply, failure) -> {
           if (failure != null) {
-            throw late("the list of volumes", failure);
+            throw late("the list of volumes", failure, timeout);
           }
           if (reply instanceof SiteDirectory.Refused refused) {
             throw refused.refusal();
@@ -205,13 +244,13 @@ public final class ClusterSite implements Site, Retention {
         });
   }
 
-  private RuntimeException late(String who, Throwable failure) {
+  private RuntimeException late(String who, Throwable failure, Duration within) {
     Throwable cause = cause(failure);
     return cause instanceof TimeoutException
         ? new Refusal(
             ErrorCode.NOT_ACKNOWLEDGED,
             "%s did not answer within %d s; the request may or may not have been carried out"
-                .formatted(who, timeout.toSeconds()),
+                .formatted(who, within.toSeconds()),
             cause)
         : new CompletionException(cause);
   }

@@ -4,9 +4,7 @@ import akka.actor.typed.ActorSystem;
 import akka.persistence.cassandra.KeyspaceAndTableStatements;
 import akka.persistence.cassandra.PluginSettings;
 import com.datastax.oss.driver.api.core.CqlSession;
-import com.datastax.oss.driver.api.core.cql.ResultSet;
-import io.tidemark.refusal.ErrorCode;
-import io.tidemark.refusal.Refusal;
+import io.tidemark.cassandra.Schema;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -22,9 +20,9 @@ final class JournalTables {
   /**
    * Creates what is missing and returns once all replicas agree on it; blocks.
    *
-   * @throws Refusal {@code NOT_ACKNOWLEDGED} when they do not agree in the driver's time
+   * @throws io.tidemark.refusal.Refusal as {@link Schema#apply}
    */
-  static void create(ActorSystem<?> system, CqlSession session) {
+  static void create(ActorSystem<?> system, String keyspace, CqlSession session) {
     KeyspaceAndTableStatements tables =
         new KeyspaceAndTableStatements(
             system,
@@ -35,14 +33,6 @@ final class JournalTables {
     statements.add(tables.createJournalKeyspaceStatement());
     statements.addAll(tables.getCreateJournalTablesStatements());
     statements.addAll(tables.getCreateSnapshotTablesStatements());
-    for (String statement : statements) {
-      ResultSet result = session.execute(statement);
-      if (!result.getExecutionInfo().isSchemaInAgreement() && !session.checkSchemaAgreement()) {
-        throw new Refusal(
-            ErrorCode.NOT_ACKNOWLEDGED,
-            "the Cassandra nodes do not agree on the journal's tables: see that all of them are up"
-                + " and start this node again");
-      }
-    }
+    Schema.apply(session, keyspace, statements);
   }
 }

@@ -1,6 +1,7 @@
 package io.tidemark.site;
 
 import com.datastax.oss.driver.api.core.CqlSession;
+import io.tidemark.catalog.TagCatalog;
 import io.tidemark.fence.WriterFence;
 import io.tidemark.index.IndexStore;
 import io.tidemark.index.IndexWriter;
@@ -23,5 +24,6 @@ public record SiteParts(
     IndexStore indexStore,
     WriterFence fence,
     Points points,
+    TagCatalog tags,
     MicroClock clock,
     Optional<Supplier<CompletionStage<CqlSession>>> journalSession) {}

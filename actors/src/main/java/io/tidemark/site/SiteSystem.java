@@ -22,6 +22,7 @@ import com.datastax.oss.driver.api.core.CqlSession;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.group.Groups;
 import io.tidemark.journal.ClusterJournal;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalParts;
@@ -29,6 +30,8 @@ import io.tidemark.journal.JournalSettings;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.tls.TlsFiles;
+import io.tidemark.volume.RestingVolumes;
 import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeHistories;
 import io.tidemark.volume.VolumeParts;
@@ -40,6 +43,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -59,13 +63,19 @@ public final class SiteSystem {
   private final ClusterSite site;
   private final Journal journal;
   private final VolumeHistories histories;
+  private final Groups groups;
 
   private SiteSystem(
-      ActorSystem<Void> system, ClusterSite site, Journal journal, VolumeHistories histories) {
+      ActorSystem<Void> system,
+      ClusterSite site,
+      Journal journal,
+      VolumeHistories histories,
+      Groups groups) {
     this.system = system;
     this.site = site;
     this.journal = journal;
     this.histories = histories;
+    this.groups = groups;
   }
 
   /**
@@ -82,7 +92,7 @@ public final class SiteSystem {
     }
     ActorSystem<Void> system = ActorSystem.create(Behaviors.empty(), NAME, setup);
     try {
-      parts.journalSession().ifPresent(session -> createTables(system, session));
+      parts.journalSession().ifPresent(session -> createTables(system, full, session));
       SiteSystem started = wire(system, full, parts);
       join(system, full);
       return started;
@@ -93,9 +103,10 @@ public final class SiteSystem {
   }
 
   private static void createTables(
-      ActorSystem<Void> system, Supplier<CompletionStage<CqlSession>> open) {
+      ActorSystem<Void> system, Config config, Supplier<CompletionStage<CqlSession>> open) {
+    String keyspace = CassandraSettings.of(config).keyspace();
     try (CqlSession session = open.get().toCompletableFuture().join()) {
-      JournalTables.create(system, session);
+      JournalTables.create(system, keyspace, session);
     }
   }
 
@@ -106,6 +117,8 @@ public final class SiteSystem {
         system.systemActorOf(
             Topic.create(SitePublication.class, "site-events"), "site-events", Props.empty());
     SecureRandom random = new SecureRandom();
+    RestingVolumes resting = RestingPublication.start(system);
+    GroupTags tags = new GroupTags();
     VolumeParts volumeParts =
         new VolumeParts(
             siteName,
@@ -121,12 +134,15 @@ public final class SiteSystem {
                 .lookup(DispatcherSelector.fromConfig("tidemark.retention-dispatcher")),
             parts.clock(),
             () -> random.nextLong() & Long.MAX_VALUE,
-            event -> topic.tell(Topic.publish(new SitePublication(event))));
+            resting,
+            event -> topic.tell(Topic.publish(new SitePublication(event))),
+            tags);
     ClusterSharding sharding = ClusterSharding.get(system);
     sharding.init(
         Entity.of(
-            VolumeEntity.TYPE_KEY,
-            entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts)));
+                VolumeEntity.TYPE_KEY,
+                entity -> VolumeEntity.create(new VolumeName(entity.getEntityId()), volumeParts))
+            .withStopMessage(VolumeEntity.sleep()));
     Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes =
         name -> sharding.entityRefFor(VolumeEntity.TYPE_KEY, name.value());
     sharding.init(
@@ -142,7 +158,12 @@ public final class SiteSystem {
         .registerOnMemberUp(() -> directory.tell(new SiteDirectory.GetNames(system.ignoreRef())));
     ClusterSite site =
         new ClusterSite(
-            system, volumes, directory, topic, config.getDuration("tidemark.site.ask-timeout"));
+            system,
+            volumes,
+            directory,
+            topic,
+            new RestingSummaries(resting, parts.fence()),
+            config.getDuration("tidemark.site.ask-timeout"));
     Journal journal =
         new ClusterJournal(
             system,
@@ -155,7 +176,11 @@ public final class SiteSystem {
                 system
                     .dispatchers()
                     .lookup(DispatcherSelector.fromConfig("tidemark.worker-dispatcher"))));
-    return new SiteSystem(system, site, journal, histories);
+    Consumer<SiteEvent> events = volumeParts.events();
+    Groups groups =
+        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, volumes, events));
+    tags.ask(groups);
+    return new SiteSystem(system, site, journal, histories, groups);
   }
 
   private static void join(ActorSystem<Void> system, Config config) {
@@ -197,6 +222,10 @@ public final class SiteSystem {
         "akka.cluster.multi-data-center.self-data-center", config.getString("tidemark.site.name"));
     akka.put("akka.remote.artery.canonical.hostname", config.getString("tidemark.cluster.address"));
     akka.put("akka.remote.artery.canonical.port", config.getInt("tidemark.cluster.port"));
+    if (TlsFiles.of(config).isPresent()) {
+      akka.put("akka.remote.artery.transport", "tls-tcp");
+      akka.put("akka.remote.artery.ssl.ssl-engine-provider", ArteryTls.class.getName());
+    }
     akka.put(
         "akka.cluster.sharding.passivation.default-idle-strategy.idle-entity.timeout",
         config.getString("tidemark.volume.passivate-after"));
@@ -233,6 +262,11 @@ public final class SiteSystem {
   /** How much history volumes keep. */
   public Retention retention() {
     return site;
+  }
+
+  /** The site's groups and tags. */
+  public Groups groups() {
+    return groups;
   }
 
   /** For the tap links that end at this node. */

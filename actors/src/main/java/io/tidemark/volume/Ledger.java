@@ -20,6 +20,7 @@ import java.util.UUID;
  * @param index what is indexed and what is not
  * @param chores storage that remains to be freed
  * @param retained what is kept and what is not
+ * @param continuity what tells whether the history went on without a break
  */
 public record Ledger(
     long eventNr,
@@ -33,11 +34,13 @@ public record Ledger(
     List<DarkInterval> dark,
     Indexed index,
     Chores chores,
-    Retained retained) {
+    Retained retained,
+    Continuity continuity) {
 
+  /** A snapshot of an older version has neither retention nor continuity. */
   public Ledger {
-    // Absent in snapshots of earlier releases.
     retained = retained == null ? Retained.ALL : retained;
+    continuity = continuity == null ? new Continuity(tap.session(), 0, 0) : continuity;
   }
 
   /** More closed dark intervals than this are merged, the oldest first. */
@@ -66,6 +69,27 @@ public record Ledger(
 
   /** A position in seq and time. */
   public record Mark(long seq, long timeMicros) {}
+
+  /**
+   * What tells whether the history went on without a break.
+   *
+   * @param sinceSession the first of the sessions that were all the newest one's tap's; 0 when
+   *     there never was one
+   * @param gaps gaps recorded so far
+   * @param gapSeq first seq of the newest gap, 0 when there is none
+   */
+  public record Continuity(int sinceSession, long gaps, long gapSeq) {
+    static final Continuity NONE = new Continuity(0, 0, 0);
+
+    Continuity withGap(long firstSeq) {
+      return new Continuity(sinceSession, gaps + 1, firstSeq);
+    }
+
+    /** From that session on, whatever was before. */
+    Continuity since(int session) {
+      return new Continuity(session, gaps, gapSeq);
+    }
+  }
 
   /** Sums over all journaled segments. */
   public record Counts(long segments, long rawBytes, long storedBytes) {
@@ -159,7 +183,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withEpoch(long newEpoch) {
@@ -175,7 +200,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withTap(Tap newTap) {
@@ -191,7 +217,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withHead(Mark newHead) {
@@ -207,7 +234,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withHorizon(Mark newHorizon) {
@@ -223,7 +251,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withCounts(Counts newCounts) {
@@ -239,7 +268,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withIndex(Indexed newIndex) {
@@ -255,7 +285,8 @@ public record Ledger(
         dark,
         newIndex,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withChores(Chores newChores) {
@@ -271,7 +302,25 @@ public record Ledger(
         dark,
         index,
         newChores,
-        retained);
+        retained,
+        continuity);
+  }
+
+  Ledger withContinuity(Continuity newContinuity) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        retained,
+        newContinuity);
   }
 
   /** Adds a closed interval, the newest; merges the two oldest when there are too many. */
@@ -302,7 +351,8 @@ public record Ledger(
         List.copyOf(all),
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   Ledger withRetained(Retained newRetained) {
@@ -318,7 +368,8 @@ public record Ledger(
         dark,
         index,
         chores,
-        newRetained);
+        newRetained,
+        continuity);
   }
 
   /** Gives up everything before a point; intervals that end before it are of no interest. */
@@ -335,7 +386,8 @@ public record Ledger(
         dark.stream().filter(interval -> interval.toSeq() >= to.seq()).toList(),
         index,
         chores,
-        retained);
+        retained,
+        continuity);
   }
 
   /** Data before compression that the journal holds now. */

@@ -28,6 +28,7 @@ import com.typesafe.config.ConfigFactory;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.Epoch;
@@ -73,6 +74,7 @@ import io.tidemark.volume.VolumeState.Resyncing;
 import io.tidemark.volume.VolumeState.Synchronizing;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -209,6 +211,39 @@ public final class VolumeEntity
   public record RaiseEpoch(long epoch, ActorRef<Reply> replyTo)
       implements Command, TidemarkMessage {}
 
+  /**
+   * Passes an order on to the attached tap. Replies {@link OrderDone}, or {@link Refused} with the
+   * order's id: the tap's own refusal, {@code NOT_ACKNOWLEDGED} when no tap is attached, its link
+   * ends or it does not answer in time, {@code INVALID} when the tap is too old, {@code LIMIT} when
+   * too many are open. Safe to repeat (O2). Without any answer when the node of the tap's link is
+   * lost: wait no longer than the deadline (O1).
+   */
+  @JsonTypeName("order-tap")
+  public record OrderTap(TapOrder order, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Asks for the attached tap's session, which takes {@link PassOrder} without the volume. Replies
+   * {@link TapFound}; {@code NOT_ACKNOWLEDGED} when no tap is attached. Safe to repeat.
+   */
+  @JsonTypeName("find-tap")
+  public record FindTap(long call, ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
+  /**
+   * Asks whether a tag's mark is a recovery point that lasts. Replies {@link MarkJournaled}, {@link
+   * MarkPending} while the head is below it; {@code NOT_FOUND} when the incarnation is gone, {@code
+   * FENCED} when another tap was let in since, {@code DARK_INTERVAL} when writes up to the mark
+   * were lost to capture, {@code NOT_ACKNOWLEDGED} when another entity may have taken over. Safe to
+   * repeat.
+   *
+   * @param session in which the tap attested the mark
+   * @param gaps gaps recorded when that session was found
+   */
+  @JsonTypeName("confirm-mark")
+  public record ConfirmMark(
+      long call, VolumeId volume, int session, long gaps, long seq, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
   /** Replies {@link Done}; {@code NOT_FOUND} when there is no such volume. */
   @JsonTypeName("delete-volume")
   public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
@@ -262,6 +297,9 @@ public final class VolumeEntity
   @JsonTypeName("get-leftovers")
   public record GetLeftovers(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
+  /** From the shard: leave memory. It is needed elsewhere, or nobody has asked for long. */
+  private record Sleep() implements Command {}
+
   private record Claimed(long term) implements Command {}
 
   private record ClaimFailed(Throwable failure) implements Command {}
@@ -272,7 +310,7 @@ public final class VolumeEntity
 
   private record Deposed() implements Command {}
 
-  private record Confirmed(Journaled answer, ActorRef<Reply> replyTo) implements Command {}
+  private record Confirmed(Reply answer, ActorRef<Reply> replyTo) implements Command {}
 
   private record NotConfirmed(long call, ActorRef<Reply> replyTo, Throwable failure)
       implements Command {}
@@ -344,6 +382,51 @@ public final class VolumeEntity
     }
   }
 
+  /** For the tap's session: to be passed on, and answered as {@link OrderTap} says. */
+  @JsonTypeName("pass-order")
+  public record PassOrder(TapOrder order, ActorRef<Reply> replyTo) implements Reply {}
+
+  /** The tap carried the order of that id out; its answer is as the order's kind says. */
+  @JsonTypeName("order-done")
+  public record OrderDone(long call, byte[] body) implements Reply {
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OrderDone that && call == that.call && Arrays.equals(body, that.body);
+    }
+
+    @Override
+    public int hashCode() {
+      return Long.hashCode(call);
+    }
+  }
+
+  /**
+   * The attached tap.
+   *
+   * @param tap takes {@link PassOrder} until the session ends
+   * @param session its number
+   * @param gaps gaps recorded so far; one more later tells that writes were lost in between
+   * @param address of the tap: one for all volumes of its process
+   * @param dark whether the volume is being synchronised: its newest writes are no points
+   */
+  @JsonTypeName("tap-found")
+  public record TapFound(
+      long call,
+      VolumeId volume,
+      int session,
+      String address,
+      long gaps,
+      boolean dark,
+      ActorRef<Reply> tap)
+      implements Reply {}
+
+  /** Every write up to the mark is journaled, durable (J4), by the tap that attested it. */
+  @JsonTypeName("mark-journaled")
+  public record MarkJournaled(long call) implements Reply {}
+
+  @JsonTypeName("mark-pending")
+  public record MarkPending(long call, long headSeq) implements Reply {}
+
   /** The session is over. */
   @JsonTypeName("session-ended")
   public record SessionEnded(ErrorCode code, String message) implements Reply {}
@@ -393,8 +476,16 @@ public final class VolumeEntity
   /** The entity of the volume {@code name}: claims the journal, then reads it (F1). */
   public static Behavior<Command> create(VolumeName name, VolumeParts parts) {
     return Behaviors.setup(
-        context ->
-            Behaviors.withStash(CLAIM_STASH_MAX, waiting -> claim(context, waiting, name, parts)));
+        context -> {
+          parts.resting().woke(name);
+          return Behaviors.withStash(
+              CLAIM_STASH_MAX, waiting -> claim(context, waiting, name, parts));
+        });
+  }
+
+  /** Makes a volume leave memory once what it is at is done (V9). */
+  public static Command sleep() {
+    return new Sleep();
   }
 
   private static Behavior<Command> claim(
@@ -412,6 +503,7 @@ public final class VolumeEntity
                 waiting.unstashAll(
                     Behaviors.withTimers(
                         timers -> new VolumeEntity(context, timers, name, parts, claimed.term()))))
+        .onMessage(Sleep.class, none -> Behaviors.stopped())
         .onMessage(
             ClaimFailed.class,
             failed -> {
@@ -473,6 +565,9 @@ public final class VolumeEntity
         .onCommand(Heartbeat.class, this::onHeartbeatOfNone)
         .onCommand(DetachTap.class, c -> Effect().reply(c.replyTo(), new Done(c.call())))
         .onCommand(RaiseEpoch.class, c -> notFound(0, c.replyTo()))
+        .onCommand(OrderTap.class, c -> notFound(c.order().id(), c.replyTo()))
+        .onCommand(FindTap.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(ConfirmMark.class, c -> notFound(c.call(), c.replyTo()))
         .onCommand(DeleteVolume.class, c -> notFound(0, c.replyTo()))
         .onCommand(SetRetention.class, c -> notFound(0, c.replyTo()))
         .onCommand(GetRetention.class, c -> notFound(0, c.replyTo()))
@@ -493,6 +588,9 @@ public final class VolumeEntity
         .onCommand(Heartbeat.class, this::onHeartbeat)
         .onCommand(DetachTap.class, this::onDetach)
         .onCommand(RaiseEpoch.class, this::onRaiseEpoch)
+        .onCommand(OrderTap.class, this::onOrderTap)
+        .onCommand(FindTap.class, this::onFindTap)
+        .onCommand(ConfirmMark.class, this::onConfirmMark)
         .onCommand(DeleteVolume.class, this::onDelete)
         .onCommand(SessionStopped.class, this::onSessionStopped)
         .onCommand(SessionSilent.class, this::onSessionSilent)
@@ -513,6 +611,7 @@ public final class VolumeEntity
         .onCommand(OrphansGone.class, this::onOrphansGone);
     handlers
         .forAnyState()
+        .onCommand(Sleep.class, this::onSleep)
         .onCommand(NotAsked.class, this::onNotAsked)
         .onCommand(Deposed.class, c -> deposed())
         .onCommand(Confirmed.class, this::onConfirmed)
@@ -557,7 +656,11 @@ public final class VolumeEntity
         || command instanceof GetHistory
         || command instanceof GetRetention
         || command instanceof GetLeftovers
+        || command instanceof OrderTap
+        || command instanceof FindTap
+        || command instanceof ConfirmMark
         || command instanceof Heartbeat
+        || command instanceof Sleep
         || command instanceof Confirmed
         || command instanceof NotConfirmed
         || command instanceof NotAsked
@@ -697,6 +800,13 @@ public final class VolumeEntity
         .thenNoReply();
   }
 
+  private ReplyEffect<VolumeEvent, VolumeState> onSleep(VolumeState state, Sleep c) {
+    if (state instanceof Live live && !live.ledger().tap().attached()) {
+      parts.resting().slept(summary(live), term);
+    }
+    return Effect().stop().thenNoReply();
+  }
+
   // ---- the only writer ------------------------------------------------------------------------
 
   private ReplyEffect<VolumeEvent, VolumeState> askFirst(Command request) {
@@ -724,12 +834,17 @@ public final class VolumeEntity
 
   /** Answers what is persisted once no other entity has claimed the journal since (F2). */
   private ReplyEffect<VolumeEvent, VolumeState> confirm(Journaled answer, ActorRef<Reply> replyTo) {
+    return confirm(answer.call(), answer, replyTo);
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> confirm(
+      long call, Reply answer, ActorRef<Reply> replyTo) {
     context.pipeToSelf(
         parts.fence().holds(persistenceIdOf(name), term),
         (holds, failure) ->
             failure == null && holds
                 ? new Confirmed(answer, replyTo)
-                : new NotConfirmed(answer.call(), replyTo, failure));
+                : new NotConfirmed(call, replyTo, failure));
     return Effect().noReply();
   }
 
@@ -844,6 +959,56 @@ public final class VolumeEntity
         .thenReply(c.replyTo(), next -> new Done(0));
   }
 
+  private ReplyEffect<VolumeEvent, VolumeState> onOrderTap(Live state, OrderTap c) {
+    if (!tapAnswers(state)) {
+      return refused(c.order().id(), c.replyTo(), noTap(state));
+    }
+    connection.tell(new PassOrder(c.order(), c.replyTo()));
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onFindTap(Live state, FindTap c) {
+    if (!tapAnswers(state)) {
+      return refused(c.call(), c.replyTo(), noTap(state));
+    }
+    Ledger ledger = state.ledger();
+    return Effect()
+        .reply(
+            c.replyTo(),
+            new TapFound(
+                c.call(),
+                ledger.settings().volume(),
+                ledger.tap().session(),
+                ledger.tap().address(),
+                ledger.continuity().gaps(),
+                state.openSync().isPresent(),
+                connection));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onConfirmMark(Live state, ConfirmMark c) {
+    Optional<Refusal> lost =
+        VolumeState.refuseMark(state, c.volume(), c.session(), c.gaps(), c.seq());
+    if (lost.isPresent()) {
+      return refused(c.call(), c.replyTo(), lost.get());
+    }
+    long head = head(state).seq();
+    return head < c.seq()
+        ? Effect().reply(c.replyTo(), new MarkPending(c.call(), head))
+        : confirm(c.call(), new MarkJournaled(c.call()), c.replyTo());
+  }
+
+  private boolean tapAnswers(Live state) {
+    return state.ledger().tap().attached() && connection != null;
+  }
+
+  private Refusal noTap(Live state) {
+    return new Refusal(
+        ErrorCode.NOT_ACKNOWLEDGED,
+        state.ledger().tap().attached()
+            ? "the tap of volume '%s' has not made itself known yet; try again".formatted(name)
+            : "no tap is attached to volume '%s'; start it".formatted(name));
+  }
+
   private ReplyEffect<VolumeEvent, VolumeState> onDelete(Live state, DeleteVolume c) {
     return Effect()
         .persist((VolumeEvent) new VolumeDeleted(state.ledger().settings().volume(), now()))
@@ -943,7 +1108,8 @@ public final class VolumeEntity
         new WriteSeq(ledger.head().seq()),
         new MicroTime(ledger.head().timeMicros()),
         state.openSync().isPresent(),
-        ledger.settings().synchronous());
+        ledger.settings().synchronous(),
+        ledger.continuity().sinceSession());
   }
 
   // ---- index ----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import java.util.function.LongSupplier;
  * @param clock stamps events
  * @param nodeIds index node ids that are never given twice, nor any of the thousand that follow
  *     one: a retried job must not write over what a late request of the failed one may still store
+ * @param resting where a volume's summary stays when it leaves memory
  * @param events takes what administrators want to know of
  * @param keptTags is asked before the horizon moves
  */
@@ -38,6 +39,7 @@ public record VolumeParts(
     Executor retentionExecutor,
     MicroClock clock,
     LongSupplier nodeIds,
+    RestingVolumes resting,
     Consumer<SiteEvent> events,
     KeptTags keptTags) {
 
@@ -54,6 +56,7 @@ public record VolumeParts(
       Executor retentionExecutor,
       MicroClock clock,
       LongSupplier nodeIds,
+      RestingVolumes resting,
       Consumer<SiteEvent> events) {
     this(
         site,
@@ -67,6 +70,7 @@ public record VolumeParts(
         retentionExecutor,
         clock,
         nodeIds,
+        resting,
         events,
         KeptTags.NONE);
   }

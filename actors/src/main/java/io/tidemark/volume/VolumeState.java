@@ -5,6 +5,7 @@ import io.tidemark.index.IndexWriter;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
+import io.tidemark.position.VolumeId;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.serialization.TidemarkMessage;
@@ -213,6 +214,37 @@ public sealed interface VolumeState extends TidemarkMessage {
         : refuse(ErrorCode.INVALID, "the gap is earlier than write %d before it", head.seq());
   }
 
+  /**
+   * Why a mark that a tap attested will never be a recovery point: a gap that began at or before it
+   * means that writes up to it were lost, whatever has been journaled at its seq since.
+   *
+   * @param session in which it was attested
+   * @param gaps gaps recorded before it was
+   */
+  static Optional<Refusal> refuseMark(
+      Live state, VolumeId volume, int session, long gaps, long seq) {
+    Ledger.Continuity now = state.ledger().continuity();
+    if (!state.ledger().settings().volume().equals(volume)) {
+      return refuse(
+          ErrorCode.NOT_FOUND, "the volume was deleted and created again since it was marked");
+    }
+    if (now.sinceSession() > session) {
+      return refuse(
+          ErrorCode.FENCED,
+          "another tap was let in before it was known that write %d is kept",
+          seq);
+    }
+    long since = now.gaps() - gaps;
+    if (since > 1 || since == 1 && now.gapSeq() <= seq) {
+      return refuse(
+          ErrorCode.DARK_INTERVAL,
+          "capture lost writes up to %d before they were journaled: it went on after a gap from %d",
+          seq,
+          now.gapSeq());
+    }
+    return Optional.empty();
+  }
+
   private static Optional<Refusal> refuse(ErrorCode code, String sentence, Object... values) {
     return Optional.of(new Refusal(code, sentence.formatted(values)));
   }
@@ -312,11 +344,17 @@ public sealed interface VolumeState extends TidemarkMessage {
   private static Ledger changed(Ledger ledger, VolumeEvent event) {
     if (event instanceof TapAttached e) {
       Tap last = ledger.tap();
-      Ledger attached = ledger.withTap(new Tap(e.session(), e.tapId(), e.address(), true, -1));
+      boolean same = last.session() > 0 && last.tapId().equals(e.tapId());
+      boolean unbroken = same && ledger.continuity().sinceSession() <= last.session();
+      Ledger attached =
+          ledger
+              .withTap(new Tap(e.session(), e.tapId(), e.address(), true, -1))
+              .withContinuity(
+                  unbroken ? ledger.continuity() : ledger.continuity().since(e.session()));
       return last.session() == 0
           ? attached
           : attached.withChores(
-              ledger
+              attached
                   .chores()
                   .withOrphans(new Orphans(last.session(), last.journaledOrdinal() + 1)));
     }
@@ -327,7 +365,10 @@ public sealed interface VolumeState extends TidemarkMessage {
       return ledger.withIndex(advanced(ledger.index(), e));
     }
     if (event instanceof EpochRaised e) {
-      return ledger.withEpoch(e.epoch()).withTap(ledger.tap().detached());
+      return ledger
+          .withEpoch(e.epoch())
+          .withTap(ledger.tap().detached())
+          .withContinuity(ledger.continuity().since(ledger.tap().session() + 1));
     }
     if (event instanceof OrphansCollected e) {
       return ledger.withChores(ledger.chores().withoutOrphansOf(e.session()));
@@ -394,7 +435,8 @@ public sealed interface VolumeState extends TidemarkMessage {
             List.of(),
             new Indexed(List.of(), eventNr + 1, 0, 0),
             new Ledger.Chores(List.of(), state.doomed()),
-            Retained.ALL));
+            Retained.ALL,
+            Ledger.Continuity.NONE));
   }
 
   private static VolumeState deleted(Live live) {
@@ -475,7 +517,7 @@ public sealed interface VolumeState extends TidemarkMessage {
         live.openSync()
             .map(s -> new OpenSync(s.firstSeq(), s.before(), end, s.content(), s.reason()))
             .orElseGet(() -> new OpenSync(e.firstSeq(), ledger.head(), end, false, e.reason()));
-    Ledger longer = ledger.withHead(end);
+    Ledger longer = ledger.withHead(end).withContinuity(ledger.continuity().withGap(e.firstSeq()));
     return live instanceof Created || live instanceof Synchronizing
         ? new Synchronizing(longer, sync)
         : new Resyncing(longer, sync);

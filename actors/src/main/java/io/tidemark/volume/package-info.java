@@ -29,6 +29,8 @@
  *   <li>V7 {@code eventNr} equals the persistence sequence number of the newest event.
  *   <li>V8 What a session stored and never journaled is deleted after its end; what an incarnation
  *       stored is deleted after its deletion; a crash in between only delays it.
+ *   <li>V9 A volume leaves memory between two commands, never while an event is being written; one
+ *       without a tap leaves its summary with the nodes, together with its term.
  * </ol>
  */
 package io.tidemark.volume;

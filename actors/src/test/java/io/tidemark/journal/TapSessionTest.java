@@ -13,9 +13,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tidemark.index.MappedExtent;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.ByteRange;
+import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
@@ -198,6 +201,50 @@ class TapSessionTest {
     SegmentMeta meta = segment(1, 5, session.grant().headTime().micros());
     assertEquals(5, get(session.append(meta, data(meta))).value());
     assertTrue(summary().tapConnected());
+  }
+
+  private static TapOrder order(long id, long micros) {
+    return new TapOrder(
+        id, OrderKind.HOLD, MicroClock.system().micros() + micros, new byte[] {(byte) id});
+  }
+
+  private CompletionStage<byte[]> give(TapOrder order) {
+    return node.site().order(DISK, order);
+  }
+
+  private ErrorCode refused(TapOrder order) {
+    return assertThrows(Refusal.class, () -> get(give(order))).code();
+  }
+
+  /** Orders reach the link of the attached tap, before it is ready and while nothing is stored. */
+  @Test
+  void shouldPassOrdersToTheLink() throws Exception {
+    assertEquals(ErrorCode.NOT_ACKNOWLEDGED, refused(order(1, 5_000_000)));
+    JournalSession session = attach();
+    CompletionStage<byte[]> early = give(order(2, 20_000_000));
+    List<TapOrder> taken = Collections.synchronizedList(new ArrayList<>());
+    CompletableFuture<byte[]> pending = new CompletableFuture<>();
+    session.takeOrders(
+        order -> {
+          taken.add(order);
+          return switch ((int) order.id()) {
+            case 3 -> CompletableFuture.failedFuture(new Refusal(ErrorCode.BUSY, "held"));
+            case 4, 5 -> pending;
+            default -> CompletableFuture.completedFuture(order.body());
+          };
+        });
+    assertArrayEquals(new byte[] {2}, get(early));
+    test.store.completion = task -> {};
+    SegmentMeta stuck = segment(1, 5, session.grant().headTime().micros());
+    session.append(stuck, data(stuck));
+    assertEquals(ErrorCode.BUSY, refused(order(3, 20_000_000)));
+    assertEquals(ErrorCode.NOT_ACKNOWLEDGED, refused(order(4, 300_000)), "never answered");
+    assertEquals(ErrorCode.NOT_ACKNOWLEDGED, refused(order(9, -1)), "too late");
+    assertEquals(List.of(2L, 3L, 4L), taken.stream().map(TapOrder::id).toList());
+    CompletionStage<byte[]> open = give(order(5, 20_000_000));
+    await("passed on", () -> taken.size() == 4);
+    session.detach();
+    assertEquals(ErrorCode.NOT_ACKNOWLEDGED, assertThrows(Refusal.class, () -> get(open)).code());
   }
 
   /** A tap whose disk is smaller than the volume is not let in; nor one of an unknown volume. */

@@ -10,6 +10,13 @@ import akka.actor.testkit.typed.javadsl.ActorTestKit;
 import akka.actor.testkit.typed.javadsl.TestProbe;
 import akka.actor.typed.javadsl.Adapter;
 import com.typesafe.config.ConfigFactory;
+import io.tidemark.group.GroupDirectory;
+import io.tidemark.group.GroupEntity;
+import io.tidemark.group.GroupEvent;
+import io.tidemark.group.GroupState;
+import io.tidemark.group.GroupSummary;
+import io.tidemark.group.Schedule;
+import io.tidemark.group.TagRequest;
 import io.tidemark.image.ImageDirectory;
 import io.tidemark.image.ImageEntity;
 import io.tidemark.image.ImageEvent;
@@ -19,6 +26,9 @@ import io.tidemark.index.NodeHeader;
 import io.tidemark.index.RunTable;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.ApplicationResult;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.RecoveryPoint;
@@ -33,6 +43,11 @@ import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.site.DirectoryEvent;
 import io.tidemark.site.VolumeSummary;
+import io.tidemark.tag.ConsistencyTag;
+import io.tidemark.tag.TagEvent;
+import io.tidemark.tag.TagMark;
+import io.tidemark.tag.TagSpec;
+import io.tidemark.tag.TagState;
 import io.tidemark.testsite.TestSite;
 import io.tidemark.volume.SessionKey;
 import io.tidemark.volume.VolumeEntity;
@@ -76,6 +91,18 @@ class EventSerializerTest {
   private static final UUID TAP = new UUID(0x1112131415161718L, 0x191a1b1c1d1e1f20L);
   private static final NodeHeader NODE =
       new NodeHeader(77, 1, 1, 160, 1_000, 2_000, 3, 18, 12, 2, 4_096);
+
+  private static final TagSpec TAG_SPEC =
+      new TagSpec(
+          TAP, "g", "t", List.of(new VolumeName("d")), true, List.of("pg"), "s", "note", 5_000, 9);
+
+  private static final TagMark MARK = new TagMark(new VolumeName("d"), ID, 3, 1, 77, 5_400, 900);
+
+  private static final ApplicationResult APPLICATION =
+      new ApplicationResult("pg", true, 0, 12, "checkpoint complete");
+
+  private static final Schedule SCHEDULE =
+      new Schedule("s", 1, 3_600, "s-{time}", false, List.of());
 
   private static final ImageSpec IMAGE =
       new ImageSpec(
@@ -144,6 +171,28 @@ class EventSerializerTest {
     all.put("image-name-taken.1", new ImageDirectory.NameTaken("d-seq9", "node-1"));
     all.put("image-name-freed.1", new ImageDirectory.NameFreed("d-seq9"));
     all.put("volume-forgotten.1", new DirectoryEvent.VolumeForgotten(new VolumeName("disk")));
+    all.put("tag-requested.1", new TagEvent.TagRequested(TAG_SPEC));
+    all.put("tag-quiescing.1", new TagEvent.TagQuiescing(7 << 16));
+    all.put("tag-holding.1", new TagEvent.TagHolding(7 << 16, List.of(APPLICATION)));
+    all.put("tag-marked.1", new TagEvent.TagMarked(List.of(MARK), 5_500));
+    all.put("tag-committed.1", new TagEvent.TagCommitted(List.of(APPLICATION), 5_600));
+    all.put(
+        "tag-failed.1", new TagEvent.TagFailed(ErrorCode.HOLD_TIMEOUT, "late", List.of(), 5_700));
+    all.put("tag-locked.1", new TagEvent.TagLocked(true));
+    all.put("tag-removed.1", new TagEvent.TagRemoved());
+    all.put(
+        "group-created.1",
+        new GroupEvent.GroupCreated(TAP, List.of(new VolumeName("d"), new VolumeName("e")), 6_000));
+    all.put("group-schedule-set.1", new GroupEvent.ScheduleSet(SCHEDULE));
+    all.put("group-schedule-removed.1", new GroupEvent.ScheduleRemoved("s"));
+    all.put("group-tagging-began.1", new GroupEvent.TaggingBegan("t"));
+    all.put("group-tagging-ended.1", new GroupEvent.TaggingEnded("t"));
+    all.put("group-lock-noted.1", new GroupEvent.LockNoted("t", List.of(MARK)));
+    all.put("group-unlock-noted.1", new GroupEvent.UnlockNoted("t"));
+    all.put("group-closing.1", new GroupEvent.GroupClosing());
+    all.put("group-deleted.1", new GroupEvent.GroupDeleted());
+    all.put("group-listed.1", new GroupDirectory.GroupListed("g", List.of(new VolumeName("d"))));
+    all.put("group-unlisted.1", new GroupDirectory.GroupUnlisted("g"));
     return all;
   }
 
@@ -176,7 +225,10 @@ class EventSerializerTest {
             VolumeEvent.class,
             DirectoryEvent.class,
             ImageEvent.class,
-            ImageDirectory.Event.class)) {
+            ImageDirectory.Event.class,
+            TagEvent.class,
+            GroupEvent.class,
+            GroupDirectory.Event.class)) {
       for (Class<?> type : root.getPermittedSubclasses()) {
         stored.add(type.getAnnotation(com.fasterxml.jackson.annotation.JsonTypeName.class).value());
       }
@@ -260,7 +312,13 @@ class EventSerializerTest {
     roundTrip(
         new VolumeEntity.Attached(
             new SessionGrant(
-                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false)));
+                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1)));
+    TapOrder order = new TapOrder(7, OrderKind.HOLD, 99, new byte[] {1, 2});
+    roundTrip(new VolumeEntity.OrderTap(order, probe.getRef()));
+    roundTrip(new VolumeEntity.PassOrder(order, probe.getRef()));
+    roundTrip(new VolumeEntity.OrderDone(7, new byte[] {3}));
+    roundTrip(new VolumeEntity.FindTap(3, probe.getRef()));
+    roundTrip(new VolumeEntity.TapFound(3, ID, 2, "host", 1, false, probe.getRef()));
     DarkInterval dark = new DarkInterval(3, Long.MAX_VALUE, 4, Long.MAX_VALUE, "lost");
     roundTrip(
         new VolumeEntity.History(
@@ -322,6 +380,64 @@ class EventSerializerTest {
     roundTrip(new ImageDirectory.Taken("d"));
     roundTrip(new ImageDirectory.Listed(Map.of("d", "node-1")));
     roundTrip(new ImageDirectory.Names(Map.of("d", "node-1")));
+  }
+
+  /** The same for tags and groups: every state that their events lead to. */
+  @Test
+  void shouldRoundTripTagsAndGroups() {
+    TagState tag = TagState.EMPTY;
+    roundTrip(tag);
+    for (TagEvent event :
+        List.of(
+            new TagEvent.TagRequested(TAG_SPEC),
+            new TagEvent.TagQuiescing(7 << 16),
+            new TagEvent.TagHolding(7 << 16, List.of(APPLICATION)),
+            new TagEvent.TagMarked(List.of(MARK), 5_500),
+            new TagEvent.TagCommitted(List.of(APPLICATION), 5_600),
+            new TagEvent.TagLocked(true))) {
+      tag = TagState.apply(tag, event);
+      roundTrip(tag);
+      roundTrip(((TagState.Known) tag).summary());
+    }
+    roundTrip(
+        TagState.apply(
+            new TagState.Requested(TAG_SPEC),
+            new TagEvent.TagFailed(ErrorCode.HOLD_TIMEOUT, "late", List.of(), 5_700)));
+    GroupState group = GroupState.EMPTY;
+    for (GroupEvent event :
+        List.of(
+            new GroupEvent.GroupCreated(TAP, List.of(new VolumeName("d")), 6_000),
+            new GroupEvent.ScheduleSet(SCHEDULE),
+            new GroupEvent.TaggingBegan("t"),
+            new GroupEvent.TaggingEnded("t"),
+            new GroupEvent.LockNoted("t", List.of(MARK)),
+            new GroupEvent.GroupClosing())) {
+      group = GroupState.apply(group, event);
+      roundTrip(group);
+    }
+    TestProbe<ConsistencyTag.Reply> tags = kit.createTestProbe();
+    roundTrip(new ConsistencyTag.RequestTag(TAG_SPEC, tags.getRef()));
+    roundTrip(new ConsistencyTag.LockTag("t", true, tags.getRef()));
+    roundTrip(new ConsistencyTag.Settled(((TagState.Known) tag).summary()));
+    TestProbe<GroupEntity.Reply> groups = kit.createTestProbe();
+    roundTrip(new GroupEntity.SetSchedule(SCHEDULE, groups.getRef()));
+    roundTrip(
+        new GroupEntity.TakeTag(
+            new TagRequest("t", true, List.of("pg"), "note", 9), groups.getRef()));
+    roundTrip(
+        new GroupEntity.Described(
+            new GroupSummary(
+                "g",
+                TAP,
+                "Open",
+                List.of(new VolumeName("d")),
+                1,
+                List.of(SCHEDULE),
+                List.of("t"),
+                Map.of("t", List.of(MARK)))));
+    TestProbe<VolumeEntity.Reply> volumes = kit.createTestProbe();
+    roundTrip(new VolumeEntity.ConfirmMark(1, ID, 2, 3, 4, volumes.getRef()));
+    roundTrip(new GroupDirectory.Listing(Map.of("g", List.of(new VolumeName("d")))));
   }
 
   private static void roundTrip(Object message) {

@@ -13,9 +13,12 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraTagCatalog;
 import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
+import io.tidemark.catalog.TagCatalog;
+import io.tidemark.group.TagRequest;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.journal.JournalSession;
@@ -33,6 +36,10 @@ import io.tidemark.position.WriteSeq;
 import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.segment.SegmentKind;
 import io.tidemark.segment.SegmentMeta;
+import io.tidemark.tag.ConsistencyTag;
+import io.tidemark.tag.FakeTap;
+import io.tidemark.tag.TagSummary;
+import io.tidemark.testsite.TestSite;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -82,6 +89,7 @@ class CassandraSiteTest {
         ConfigFactory.parseString(
                 "tidemark.cluster.port = 0\n"
                     + "tidemark.volume.orphan-delay = 1 s\n"
+                    + "tidemark.tag.sweep-every = 1 s\n"
                     + "tidemark.akka.loglevel = WARNING\n"
                     + "tidemark.cassandra.embedded-server.heap = 768 MiB\n"
                     + ("tidemark.cassandra.embedded-server.lib-directory = \"" + LIB + "\"\n"))
@@ -120,6 +128,7 @@ class CassandraSiteTest {
                 index,
                 new CassandraWriterFence(session, settings),
                 points,
+                new CassandraTagCatalog(session, settings),
                 MicroClock.system(),
                 Optional.of(() -> CassandraSessions.openAsync(settings))));
     get(node.up());
@@ -220,7 +229,7 @@ class CassandraSiteTest {
       get(
           node.retention()
               .setRetention(
-                  name, new RetentionPolicy(TimeUnit.SECONDS.toMicros(3), 0, 0, List.of())));
+                  name, new RetentionPolicy(TimeUnit.SECONDS.toMicros(2), 0, 0, List.of())));
       JournalSession tap =
           get(node.journal().attach(new TapIdentity(name, new UUID(1, 1), "test", WINDOW_SIZE)));
       List<Write> model = new ArrayList<>();
@@ -236,8 +245,8 @@ class CassandraSiteTest {
                   false,
                   Duration.ofMinutes(5)));
       PointReader image = open(node, points, name, held);
-      long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(12);
-      while (System.nanoTime() < until || model.size() < 2_000) {
+      long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(8);
+      while (System.nanoTime() < until || model.size() < 1_200) {
         append(tap, random, model, 16);
         HistoryView view = get(node.site().history(name));
         long seq =
@@ -270,6 +279,46 @@ class CassandraSiteTest {
     }
   }
 
+  /** Tags in the catalog by time and name; one that expired leaves neither row nor event behind. */
+  @Test
+  void shouldKeepTagsInTheCatalog() throws Exception {
+    VolumeName name = new VolumeName("tagged");
+    SiteSystem node = node(points());
+    try {
+      get(node.site().createVolume(name, TestSite.VOLUME_BYTES, false));
+      FakeTap tap = new FakeTap(name).attach(node);
+      get(node.groups().create("g", List.of(name)));
+      long soon = MicroClock.system().micros() + 12_000_000;
+      for (int i = 0; i < 4; i++) {
+        tap.write(3);
+        tap.journal();
+        var request = new TagRequest("t" + i, false, List.of(), "", i == 0 ? soon : 0);
+        TagSummary tag = get(node.groups().take("g", request));
+        assertEquals("Committed", tag.state(), tag.reason());
+        assertEquals(3L * (i + 1), tag.marks().get(0).seq());
+      }
+      assertEquals(List.of("t3", "t2", "t1", "t0"), names(node, "", 100));
+      assertEquals(List.of("t3", "t2"), names(node, "", 2));
+      assertEquals(List.of("t1"), names(node, "t1", 100));
+      UUID group = get(node.groups().get("g")).id();
+      assertTrue(events(group, "t0") > 0);
+      await("t0 expired", () -> names(node, "", 100).equals(List.of("t3", "t2", "t1")));
+      await("without a trace", () -> events(group, "t0") == 0);
+      assertTrue(events(group, "t1") > 0);
+      get(node.groups().delete("g"));
+      await("the group is gone", () -> TestSite.join(node.groups().list()).isEmpty());
+      assertEquals(0, events(group, "t1"));
+      assertEquals(
+          0,
+          session
+              .execute("SELECT count(*) FROM " + settings.keyspace() + ".group_tag")
+              .one()
+              .getLong(0));
+    } finally {
+      get(node.stop());
+    }
+  }
+
   private static long rowsOf(VolumeId volume) {
     return session
         .execute(
@@ -277,6 +326,25 @@ class CassandraSiteTest {
                 + settings.keyspace()
                 + ".segment_chunk WHERE volume = ? ALLOW FILTERING",
             volume.value())
+        .one()
+        .getLong(0);
+  }
+
+  private static List<String> names(SiteSystem node, String prefix, int limit) {
+    TagCatalog.Query query = new TagCatalog.Query(0, Long.MAX_VALUE, prefix, limit);
+    return TestSite.join(node.groups().tags("g", query)).tags().stream()
+        .map(tag -> tag.spec().name())
+        .toList();
+  }
+
+  private static long events(UUID group, String tag) {
+    return session
+        .execute(
+            "SELECT count(*) FROM "
+                + settings.keyspace()
+                + ".events WHERE persistence_id = '"
+                + ConsistencyTag.persistenceIdOf(group, tag)
+                + "' AND partition_nr = 0")
         .one()
         .getLong(0);
   }

@@ -13,6 +13,12 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import akka.actor.typed.javadsl.Adapter;
+import akka.cluster.typed.Cluster;
+import akka.remote.RARP;
+import akka.remote.testkit.Blackhole$;
+import akka.remote.testkit.Direction;
+import akka.remote.testkit.SetThrottle;
 import akka.stream.javadsl.Sink;
 import io.tidemark.journal.JournalSession;
 import io.tidemark.journal.TapStatus;
@@ -21,18 +27,29 @@ import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentMeta;
+import io.tidemark.testsite.MemoryFence;
 import io.tidemark.testsite.TestSite;
 import io.tidemark.volume.VolumeEntity;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.UUID;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.junit.jupiter.api.Test;
 
 /** A site of one to three nodes in this JVM. */
 class ClusterSiteTest {
   private static final VolumeName DISK = new VolumeName("disk");
+  private static final int BROKEN_VOLUMES = 9;
+
+  /** Sessions outlast the break, so that the same ones go on after it. */
+  private static final String BREAKABLE =
+      """
+      tidemark.akka.remote.artery.advanced.test-mode = on
+      tidemark.volume.session-silence = 60 s
+      """;
 
   /** The whole life of a volume through the public interfaces of one node. */
   @Test
@@ -196,5 +213,73 @@ class ClusterSiteTest {
     Refusal refusal = assertThrows(Refusal.class, call);
     assertEquals(code, refusal.code(), refusal.getMessage());
     assertEquals(Optional.empty(), Optional.ofNullable(refusal.getCause()));
+  }
+
+  /**
+   * The network breaks between one node and two others, all of which live on: the smaller side ends
+   * itself, its volumes go on at the larger one, and no write is lost or journaled twice.
+   */
+  @Test
+  void shouldGoOnOnOneSideOnlyWhenTheNetworkBreaks() throws Exception {
+    try (TestSite test = new TestSite(BREAKABLE)) {
+      test.fence = new MemoryFence();
+      SiteSystem alone = test.startNode();
+      SiteSystem second = test.startNode();
+      SiteSystem third = test.startNode();
+      List<JournalSession> sessions = new ArrayList<>();
+      List<Long> micros = new ArrayList<>();
+      for (int i = 0; i < BROKEN_VOLUMES; i++) {
+        VolumeName name = new VolumeName("disk-" + i);
+        eventually(() -> second.site().createVolume(name, VOLUME_BYTES, false));
+        SiteSystem node = i % 2 == 0 ? second : third;
+        JournalSession session =
+            eventually(() -> node.journal().attach(tap(name, UUID.randomUUID())));
+        sessions.add(session);
+        micros.add(session.grant().headTime().micros());
+      }
+      append(sessions, micros, 1);
+      blackhole(alone, second);
+      blackhole(alone, third);
+      // The oldest node had the coordinator of the shards, and a third of the volumes.
+      append(sessions, micros, 11);
+      get(alone.system().getWhenTerminated());
+      test.nodes.remove(alone);
+      append(sessions, micros, 21);
+      for (int i = 0; i < BROKEN_VOLUMES; i++) {
+        VolumeName name = new VolumeName("disk-" + i);
+        assertEquals(30, eventually(() -> third.site().volume(name)).head().seq().value());
+        assertEquals(
+            3,
+            test.world.manifests(VolumeEntity.persistenceIdOf(name)).stream()
+                .filter("segment-journaled"::equals)
+                .count());
+      }
+    }
+  }
+
+  private static void append(List<JournalSession> sessions, List<Long> micros, long seq)
+      throws Exception {
+    List<CompletionStage<WriteSeq>> answers = new ArrayList<>();
+    for (int i = 0; i < sessions.size(); i++) {
+      SegmentMeta meta = segment(seq, 10, micros.get(i) + seq);
+      answers.add(sessions.get(i).append(meta, data(meta)));
+    }
+    for (CompletionStage<WriteSeq> answer : answers) {
+      assertEquals(seq + 9, get(answer).value());
+    }
+  }
+
+  /** Drops every message between two nodes, both ways; for good. */
+  private static void blackhole(SiteSystem one, SiteSystem other) {
+    for (SiteSystem[] ends : new SiteSystem[][] {{one, other}, {other, one}}) {
+      ((RARP) RARP.get(Adapter.toClassic(ends[0].system())))
+          .provider()
+          .transport()
+          .managementCommand(
+              new SetThrottle(
+                  Cluster.get(ends[1].system()).selfMember().address(),
+                  Direction.bothDirection(),
+                  Blackhole$.MODULE$));
+    }
   }
 }

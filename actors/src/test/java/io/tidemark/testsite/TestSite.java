@@ -47,8 +47,13 @@ public final class TestSite implements AutoCloseable {
   public final World world = World.of(worldName);
   public final MemorySegmentStore store = new MemorySegmentStore();
   public final MemoryIndex index = new MemoryIndex();
+  public final MemoryCatalog catalog = new MemoryCatalog();
   public final List<SiteSystem> nodes = new ArrayList<>();
   public volatile PointReader reader;
+
+  /** The same for all nodes. */
+  public volatile WriterFence fence = WriterFence.NONE;
+
   private final String extra;
 
   /**
@@ -61,9 +66,7 @@ public final class TestSite implements AutoCloseable {
   /** Settings of a test: everything in memory, everything quick. */
   public static Config config(String world, String extra) {
     return ConfigFactory.parseString(
-            extra
-                + """
-
+            """
                 tidemark.cluster.port = 0
                 tidemark.journal.read-plugin = memory-query
                 tidemark.journal.heartbeat = 200 ms
@@ -72,6 +75,8 @@ public final class TestSite implements AutoCloseable {
                 tidemark.volume.retry-min = 50 ms
                 tidemark.volume.retry-max = 200 ms
                 tidemark.volume.session-silence = 3 s
+                tidemark.group.wake-every = 500 ms
+                tidemark.tag.sweep-every = 200 ms
                 tidemark.akka {
                   persistence.journal.plugin = memory-journal
                   persistence.snapshot-store.plugin = memory-snapshots
@@ -99,7 +104,8 @@ public final class TestSite implements AutoCloseable {
                   world = WORLD
                 }
                 """
-                    .replace("WORLD", world))
+                    .replace("WORLD", world)
+                + extra)
         .withFallback(ConfigFactory.load());
   }
 
@@ -114,8 +120,9 @@ public final class TestSite implements AutoCloseable {
                 store,
                 index,
                 index,
-                WriterFence.NONE,
+                fence,
                 points(),
+                catalog,
                 MicroClock.system(),
                 Optional.empty()));
     nodes.add(node);

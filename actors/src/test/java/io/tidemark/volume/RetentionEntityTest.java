@@ -98,6 +98,7 @@ class RetentionEntityTest {
   private final AtomicLong clock = new AtomicLong(1_000_000);
   private final AtomicLong nodeIds = new AtomicLong();
   private final Queue<SiteEvent> events = new ConcurrentLinkedQueue<>();
+  private final RestingVolumes resting = new RestingVolumes(none -> {});
   private final Queue<KeptTag> catalog = new ConcurrentLinkedQueue<>();
   private final ExecutorService workers = Executors.newFixedThreadPool(3);
   private final List<Write> writes = new ArrayList<>();
@@ -142,6 +143,7 @@ class RetentionEntityTest {
             workers,
             clock::incrementAndGet,
             () -> nodeIds.addAndGet(1_000),
+            resting,
             events::add,
             (volume, id, known, from, to) -> CompletableFuture.supplyAsync(() -> tags(from, to)));
     volume = kit.spawn(VolumeEntity.create(NAME, parts));

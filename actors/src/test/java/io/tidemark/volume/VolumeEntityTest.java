@@ -15,6 +15,8 @@ import com.typesafe.config.Config;
 import io.tidemark.fence.WriterFence;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
@@ -76,6 +78,7 @@ class VolumeEntityTest {
   private final MemoryIndex index = new MemoryIndex();
   private final AtomicLong clock = new AtomicLong(1_000);
   private final AtomicLong nodeIds = new AtomicLong();
+  private final RestingVolumes resting = new RestingVolumes(none -> {});
   private final Queue<SiteEvent> events = new ConcurrentLinkedQueue<>();
   private final ExecutorService worker = Executors.newSingleThreadExecutor();
   private ActorTestKit kit;
@@ -89,7 +92,7 @@ class VolumeEntityTest {
         com.typesafe.config.ConfigFactory.parseString(
                 "akka.persistence.journal.plugin = memory-journal\n"
                     + "akka.persistence.snapshot-store.plugin = memory-snapshots\n"
-                    + "tidemark.volume.session-silence = 600 ms\n"
+                    + "tidemark.volume.session-silence = 2 s\n"
                     + "tidemark.volume.tail-segments-max = 24\n"
                     + "tidemark.volume.snapshot-every = 20\n")
             .withFallback(TestSite.config(worldName, ""));
@@ -107,6 +110,7 @@ class VolumeEntityTest {
             worker,
             (MicroClock) clock::incrementAndGet,
             nodeIds::incrementAndGet,
+            resting,
             events::add);
     volume = kit.spawn(VolumeEntity.create(NAME, parts));
     asker = kit.createTestProbe();
@@ -459,6 +463,26 @@ class VolumeEntityTest {
     assertTrue(world.eventCount(ID) > 120);
   }
 
+  /** An order goes to the session that is attached, and nowhere when there is none. */
+  @Test
+  void shouldPassOrdersToTheAttachedSession() {
+    TapOrder order = new TapOrder(7, OrderKind.HOLD, Long.MAX_VALUE, new byte[] {1});
+    refused(ErrorCode.NOT_FOUND, ref -> new VolumeEntity.OrderTap(order, ref));
+    create();
+    refused(ErrorCode.NOT_ACKNOWLEDGED, ref -> new VolumeEntity.OrderTap(order, ref));
+    refused(ErrorCode.NOT_ACKNOWLEDGED, ref -> new VolumeEntity.FindTap(1, ref));
+    Session session = new Session(TAP);
+    volume.tell(new VolumeEntity.OrderTap(order, asker.getRef()));
+    VolumeEntity.PassOrder passed = session.probe.expectMessageClass(VolumeEntity.PassOrder.class);
+    assertEquals(order, passed.order());
+    assertEquals(asker.getRef(), passed.replyTo());
+    VolumeEntity.TapFound found =
+        ask(VolumeEntity.TapFound.class, ref -> new VolumeEntity.FindTap(1, ref));
+    assertEquals(session.probe.getRef(), found.tap());
+    restart();
+    refused(ErrorCode.NOT_ACKNOWLEDGED, ref -> new VolumeEntity.FindTap(1, ref));
+  }
+
   /** Every command in every state gets an answer. */
   @Test
   void shouldAnswerEveryCommandInEveryState() {
@@ -475,6 +499,7 @@ class VolumeEntityTest {
             (key, ref) -> new Heartbeat(key, Optional.empty(), ref),
             (key, ref) -> new DetachTap(1, key, ref),
             (key, ref) -> new RaiseEpoch(9, ref),
+            (key, ref) -> new VolumeEntity.FindTap(1, ref),
             (key, ref) -> new AttachTap(TAP, "x", 512, 0, ref));
     for (int state = 0; state < 5; state++) {
       SessionKey key = stale;

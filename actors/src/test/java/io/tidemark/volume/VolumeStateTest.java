@@ -94,6 +94,40 @@ class VolumeStateTest {
     assertEquals(List.of(), VolumeState.dark(live));
   }
 
+  private static boolean kept(Live live, int session, long gaps, long seq) {
+    return VolumeState.refuseMark(live, ID, session, gaps, seq).isEmpty();
+  }
+
+  /** Writes up to a mark were lost if a gap began at or before it, whatever came after. */
+  @Test
+  void shouldTellWhetherAMarkWillBeKept() {
+    play(attached());
+    Live live = play(segment(1, 0, 1, false));
+    assertTrue(kept(live, 1, 0, 10) && kept(live, 1, 0, 15));
+    assertFalse(VolumeState.refuseMark(live, new VolumeId(TAP), 1, 0, 10).isEmpty());
+    // The tap is killed with writes 11..15 in memory; the gap of one seq leaves no dark interval.
+    Live after =
+        play(
+            new TapAttached(2, TAP, "here", 130),
+            new GapRecorded(11, 11, 140, "killed"),
+            new SyncCompleted(11, 0, 150),
+            segment(2, 0, 12, false));
+    assertEquals(List.of(), VolumeState.dark(after));
+    assertFalse(kept(after, 1, 0, 15), "another write has that seq now");
+    assertTrue(kept(after, 1, 0, 10), "was journaled before");
+    assertTrue(kept(after, 2, 1, 15), "marked since");
+    Live twice = play(new GapRecorded(22, 22, 200, "again"));
+    assertFalse(kept(twice, 1, 0, 10), "cannot be told any more");
+    // Another tap, or an epoch, in between.
+    Live other = play(new TapAttached(3, new UUID(9, 9), "there", 210));
+    assertEquals(3, other.ledger().continuity().sinceSession());
+    assertFalse(kept(other, 2, 2, 15));
+    Live again = play(new TapAttached(4, new UUID(9, 9), "there", 220));
+    assertEquals(3, again.ledger().continuity().sinceSession());
+    Live raised = play(new EpochRaised(2, 230), new TapAttached(5, new UUID(9, 9), "x", 240));
+    assertEquals(5, raised.ledger().continuity().sinceSession());
+  }
+
   /** A resync that sent content leaves a dark interval that ends just before its completion. */
   @Test
   void shouldCloseADarkIntervalBeforeTheCompletingSeq() {

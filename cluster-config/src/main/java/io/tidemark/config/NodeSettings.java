@@ -6,6 +6,7 @@ import com.typesafe.config.ConfigFactory;
 import com.typesafe.config.ConfigParseOptions;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.tls.TlsFiles;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Files;
@@ -23,6 +24,7 @@ import java.util.Optional;
  * @param tapLink where taps connect
  * @param images where images are served over NBD
  * @param management where Akka Management listens; empty when it is switched off
+ * @param tls the node's certificate; empty when everything stays on this machine
  */
 public record NodeSettings(
     Config config,
@@ -30,13 +32,18 @@ public record NodeSettings(
     Endpoint http,
     Endpoint tapLink,
     Endpoint images,
-    Optional<Endpoint> management) {
+    Optional<Endpoint> management,
+    Optional<TlsFiles> tls) {
   private static final String ROOT = "tidemark";
   private static final String AKKA_OVERRIDES = "tidemark.akka";
   private static final int PORT_MAX = 65_535;
   private static final long FILE_BYTES_MAX = 1 << 20;
-  private static final List<String> LISTENERS =
-      List.of("http", "tap-link", "images", "management", "cluster");
+
+  /** What TLS with certificates of both ends protects when it is set up. */
+  private static final List<String> ENCRYPTED = List.of("tap-link", "images", "cluster");
+
+  /** What has no credentials of its own. */
+  private static final List<String> LOCAL = List.of("http", "management");
 
   /**
    * Reads a settings file over the reference files.
@@ -90,11 +97,10 @@ public record NodeSettings(
   }
 
   private static NodeSettings of(Config whole) {
-    for (String listener : LISTENERS) {
-      String path = ROOT + "." + listener + ".address";
-      if (whole.hasPath(path)) {
-        requireLoopback(path, whole.getString(path));
-      }
+    Optional<TlsFiles> tls = TlsFiles.of(whole);
+    LOCAL.forEach(listener -> requireLoopback(whole, listener));
+    if (tls.isEmpty()) {
+      ENCRYPTED.forEach(listener -> requireLoopback(whole, listener));
     }
     return new NodeSettings(
         whole,
@@ -104,7 +110,8 @@ public record NodeSettings(
         endpoint(whole, "images"),
         whole.getBoolean("tidemark.management.enabled")
             ? Optional.of(endpoint(whole, "management"))
-            : Optional.empty());
+            : Optional.empty(),
+        tls);
   }
 
   private static Endpoint endpoint(Config whole, String section) {
@@ -117,7 +124,12 @@ public record NodeSettings(
     return new Endpoint(whole.getString(ROOT + "." + section + ".address"), port);
   }
 
-  private static void requireLoopback(String path, String host) {
+  private static void requireLoopback(Config whole, String listener) {
+    String path = ROOT + "." + listener + ".address";
+    if (!whole.hasPath(path)) {
+      return;
+    }
+    String host = whole.getString(path);
     try {
       if (InetAddress.getByName(host).isLoopbackAddress()) {
         return;
@@ -132,7 +144,9 @@ public record NodeSettings(
             + " = "
             + Refusal.printable(host)
             + " can be reached from other machines, and without TLS and credentials everybody"
-            + " there could read and delete what is protected: use 127.0.0.1, and a tunnel such as"
-            + " ssh -L to get in from elsewhere");
+            + " there could read and delete what is protected: use 127.0.0.1, and "
+            + (ENCRYPTED.contains(listener)
+                ? "set tidemark.tls to open it to others (tidemark certs makes certificates)"
+                : "a tunnel such as ssh -L to get in from elsewhere"));
   }
 }

@@ -9,6 +9,7 @@ import io.tidemark.refusal.Refusal;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -64,12 +65,31 @@ class NodeSettingsTest {
         "tidemark { | INVALID | site.conf",
         "tidemark.http.address = 0.0.0.0 | FORBIDDEN | TLS",
         "tidemark.images.address = 192.0.2.1 | FORBIDDEN | tidemark.images.address",
+        "tidemark.tls.key = k.pem | INVALID | tidemark.tls.authority is missing",
+        "tidemark.tls { authority = a, certificate = c } | INVALID | tidemark.tls.key is missing",
         "tidemark.tap-link.address = no-such-host.invalid | INVALID | no known address",
       })
   void shouldRefuse(String text, ErrorCode code, String words) {
     Refusal refusal = assertThrows(Refusal.class, () -> load(text));
     assertEquals(code, refusal.code(), refusal.getMessage());
     assertTrue(refusal.getMessage().contains(words.strip()), refusal.getMessage());
+  }
+
+  /** Certificates open what they protect, and nothing else. */
+  @Test
+  void shouldAllowOtherMachinesWithTls() throws IOException {
+    String tls = "tls { authority = a.pem, certificate = c.pem, key = k.pem }";
+    NodeSettings settings =
+        load("tidemark { tap-link.address = 0.0.0.0, images.address = 192.0.2.1, " + tls + " }");
+    assertEquals("0.0.0.0", settings.tapLink().host());
+    assertEquals("k.pem", settings.tls().orElseThrow().key().getFileName().toString());
+    for (String local : List.of("http", "management")) {
+      Refusal refusal =
+          assertThrows(
+              Refusal.class,
+              () -> load("tidemark { " + local + ".address = 0.0.0.0, " + tls + " }"));
+      assertEquals(ErrorCode.FORBIDDEN, refusal.code(), refusal.getMessage());
+    }
   }
 
   @Test

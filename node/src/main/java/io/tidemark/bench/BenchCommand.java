@@ -30,6 +30,7 @@ import picocli.CommandLine.Command;
       OpenCommand.class,
       ImageCommand.class,
       VolumesCommand.class,
+      TagsCommand.class,
       NbdCommand.class,
       SizingCommand.class,
       RetentionCommand.class
@@ -66,6 +67,6 @@ public final class BenchCommand implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "name a benchmark: ingest, open, image, volumes, nbd, sizing or retention");
+        "name a benchmark: ingest, open, image, volumes, tags, nbd, sizing or retention");
   }
 }

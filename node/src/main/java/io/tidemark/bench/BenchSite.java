@@ -5,6 +5,7 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraTagCatalog;
 import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
@@ -111,6 +112,7 @@ final class BenchSite implements AutoCloseable {
                 index,
                 new CassandraWriterFence(session, settings),
                 coldPoints(),
+                new CassandraTagCatalog(session, settings),
                 clock,
                 Optional.of(() -> CassandraSessions.openAsync(settings))));
     started.push(() -> await(system.stop()));
@@ -129,7 +131,12 @@ final class BenchSite implements AutoCloseable {
 
   /** The site's volumes through points whose caches are empty. */
   SitePoints coldSitePoints() {
-    return new SitePoints(site(), system.retention(), coldPoints(), system.histories()::of);
+    return new SitePoints(
+        site(), system.retention(), coldPoints(), system.groups(), system.histories()::of);
+  }
+
+  SiteSystem system() {
+    return system;
   }
 
   Site site() {

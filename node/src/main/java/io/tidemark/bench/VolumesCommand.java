@@ -82,15 +82,24 @@ final class VolumesCommand implements Callable<Integer> {
   }
 
   private void passivated() throws Exception {
-    int count = counts.get(counts.size() - 1);
     try (BenchSite site =
         BenchSite.start(
             directory, Map.of("tidemark.volume.passivate-after", passivateSeconds + " s"))) {
       long empty = heapBytes();
-      long begin = System.nanoTime();
-      create(site, 0, count);
-      pause(2 * passivateSeconds);
-      row(count, "idle for longer than volume.passivate-after", empty, heapBytes(), begin);
+      int made = 0;
+      for (int count : counts) {
+        long begin = System.nanoTime();
+        create(site, made, count);
+        made = count;
+        pause(2 * passivateSeconds);
+        row(count, "idle for longer than volume.passivate-after", empty, heapBytes(), begin);
+        begin = System.nanoTime();
+        int listed = site.site().volumes().toCompletableFuture().join().size();
+        long done = System.nanoTime();
+        row(listed, "listed just now", empty, heapBytes(), begin);
+        System.out.printf("(the list took %.1f s)%n", (done - begin) / 1e9);
+        pause(2 * passivateSeconds);
+      }
     }
   }
 

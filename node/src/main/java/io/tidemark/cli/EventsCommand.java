@@ -33,7 +33,7 @@ final class EventsCommand implements Runnable {
                               "  ",
                               event.path("time").asText(),
                               event.path("type").asText(),
-                              event.path("volume").asText(),
+                              event.path("volume").asText(event.path("group").asText("")),
                               event.path("message").asText()));
               asking.out().flush();
             });

@@ -43,16 +43,22 @@ final class ImageCommands implements Runnable {
         "Examples:",
         "  tidemark image open db --at latest",
         "  tidemark image open db --at time:2026-01-31T12:00:00Z --writable",
+        "  tidemark image open --group shop --at tag:before-upgrade",
         "  qemu-img convert -O qcow2 $(tidemark image open db --at seq:1234) db.qcow2",
       })
   void open(
       @Mixin Asking asking,
-      @Parameters(paramLabel = "VOLUME", description = "a volume") String volume,
+      @Parameters(arity = "0..1", paramLabel = "VOLUME", description = "a volume") String volume,
+      @Option(
+              names = "--group",
+              paramLabel = "G",
+              description = "instead of a volume: all volumes of the group, or none")
+          String group,
       @Option(
               names = "--at",
               required = true,
               paramLabel = "AT",
-              description = "latest, seq:N or time:ISO-8601")
+              description = "latest, seq:N, time:ISO-8601 or tag:NAME")
           String at,
       @Option(
               names = "--writable",
@@ -63,10 +69,25 @@ final class ImageCommands implements Runnable {
               paramLabel = "IMAGE",
               description = "the image's name; default: of volume and seq")
           String name) {
-    ObjectNode request =
-        NodeClient.object().put("volume", volume).put("at", at).put("writable", writable);
+    if ((volume == null) == (group == null)) {
+      throw new ParameterException(spec.commandLine(), "name a volume or --group G");
+    }
+    ObjectNode request = NodeClient.object().put("at", at).put("writable", writable);
+    request.put(volume == null ? "group" : "volume", volume == null ? group : volume);
     if (name != null) {
       request.put("name", name);
+    }
+    if (group != null) {
+      JsonNode opened = asking.client().post("/images", request);
+      asking.show(
+          opened,
+          out ->
+              opened
+                  .path("uris")
+                  .fields()
+                  .forEachRemaining(
+                      uri -> out.println(uri.getKey() + " " + uri.getValue().asText())));
+      return;
     }
     JsonNode image = asking.client().post("/images", request);
     asking.show(
@@ -146,7 +167,7 @@ final class ImageCommands implements Runnable {
               names = "--at",
               required = true,
               paramLabel = "AT",
-              description = "latest, seq:N or time:ISO-8601")
+              description = "latest, seq:N, time:ISO-8601 or tag:NAME")
           String at,
       @Option(
               names = "--to",

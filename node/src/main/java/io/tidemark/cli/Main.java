@@ -16,6 +16,7 @@ public final class Main {
       case "up", "node" -> System.exit(io.tidemark.node.NodeCommand.run(command, rest));
       case "tap" -> System.exit(TapCommand.run(rest));
       case "demo" -> System.exit(io.tidemark.demo.DemoCommand.run(rest));
+      case "certs" -> System.exit(io.tidemark.certs.CertsCommand.run(rest));
       case "bench" -> System.exit(io.tidemark.bench.BenchCommand.run(rest));
       default -> System.exit(TidemarkCli.commandLine().execute(args));
     }

@@ -65,6 +65,7 @@ public final class NodeClient {
             .POST(BodyPublishers.ofString(body.isEmpty() ? "" : body.toString())));
   }
 
+  /** Puts a JSON object, or nothing when it is empty. */
   public JsonNode put(String path, ObjectNode body) {
     return send(
         request(path)

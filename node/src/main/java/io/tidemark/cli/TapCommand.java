@@ -1,11 +1,15 @@
 package io.tidemark.cli;
 
 import io.tidemark.nbd.NbdListenAddress;
+import io.tidemark.nbd.NbdServerSettings;
+import io.tidemark.nbd.NbdTls;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.tap.TapProcess;
 import io.tidemark.tap.TapSettings;
 import io.tidemark.tap.VolumeSpec;
+import io.tidemark.taplink.LinkSettings;
+import io.tidemark.tls.TlsFiles;
 import java.io.PrintWriter;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -13,6 +17,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
+import javax.net.ssl.SSLContext;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -86,6 +91,14 @@ final class TapCommand implements Callable<Integer> {
       description = "how long a stop waits for the journal; default 10")
   private int drainSeconds = (int) TapSettings.DRAIN.toSeconds();
 
+  @Option(
+      names = "--tls",
+      paramLabel = "DIR",
+      description =
+          "ca.pem, cert.pem and key.pem, as tidemark certs issue makes them: the link is encrypted,"
+              + " NBD clients on TCP must use TLS and show a certificate of the same authority")
+  private Path tls;
+
   /** Runs until told to stop; gives the exit code. */
   static int run(String[] args) {
     CommandLine command = new CommandLine(new TapCommand());
@@ -114,6 +127,13 @@ final class TapCommand implements Callable<Integer> {
                 links)
             .withBounds(Amounts.bytes(memory), Amounts.bytes(spill))
             .withDrain(Duration.ofSeconds(drainSeconds));
+    if (tls != null) {
+      SSLContext context = TlsFiles.in(tls).context();
+      settings =
+          settings
+              .withLink(LinkSettings.defaults().withTls(context))
+              .withNbd(NbdServerSettings.defaults().withTls(new NbdTls(context, true, true)));
+    }
     return TapProcess.run(
         state == null ? settings : settings.withStateDirectory(state),
         new PrintWriter(System.out, true, StandardCharsets.UTF_8));

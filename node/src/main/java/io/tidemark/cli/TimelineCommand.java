@@ -84,6 +84,15 @@ final class TimelineCommand implements Runnable {
             + timeline.path("head").path("seq").asText()
             + " at "
             + timeline.path("head").path("time").asText());
+    for (JsonNode tag : timeline.path("tags")) {
+      out.println(
+          "tag: %s of group %s, seq %s at %s"
+              .formatted(
+                  tag.path("name").asText(),
+                  tag.path("group").asText(),
+                  tag.path("seq").asText(),
+                  tag.path("time").asText()));
+    }
     for (JsonNode dark : timeline.path("dark")) {
       out.println("dark: " + DarkText.of(dark));
     }

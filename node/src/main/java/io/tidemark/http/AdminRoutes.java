@@ -54,13 +54,17 @@ public final class AdminRoutes extends Exchange {
     Route volumes =
         new VolumeRoutes(
                 services.site(),
+                services.groups(),
                 services.points(),
                 services.images(),
                 services.verifications(),
                 services.clock())
             .route();
     Route retention = new RetentionRoutes(services.retention(), services.sizing()).route();
-    Route images = new ImageRoutes(services.images()).route();
+    Route images =
+        new ImageRoutes(services.images(), new GroupImages(services.groups(), services.images()))
+            .route();
+    Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     this.api =
         pathPrefix(
@@ -74,6 +78,7 @@ public final class AdminRoutes extends Exchange {
                             path("events", () -> get(this::events)),
                             retention,
                             volumes,
+                            groups,
                             images,
                             jobs)));
   }
@@ -142,7 +147,9 @@ public final class AdminRoutes extends Exchange {
                 .volumes()
                 .thenCombine(
                     services.images().list(),
-                    (volumes, images) -> metrics.text(volumes, images, services.clock().micros()))
+                    (volumes, images) ->
+                        metrics.text(
+                            volumes, images, services.groups().holds(), services.clock().micros()))
                 .thenApply(
                     text ->
                         HttpResponse.create().withEntity(HttpEntities.create(METRICS_TEXT, text))));

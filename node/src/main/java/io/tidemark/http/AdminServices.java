@@ -1,6 +1,7 @@
 package io.tidemark.http;
 
 import io.tidemark.export.Exports;
+import io.tidemark.group.Groups;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.job.Jobs;
@@ -14,6 +15,7 @@ import io.tidemark.verify.Verifications;
 public record AdminServices(
     Site site,
     Retention retention,
+    Groups groups,
     VolumePoints points,
     Images images,
     Jobs jobs,

@@ -112,13 +112,6 @@ final class Body {
     return numbers;
   }
 
-  Optional<Long> optionalWholeNumber(String field) {
-    JsonNode value = json.path(field);
-    return value.isMissingNode() || value.isNull()
-        ? Optional.empty()
-        : Optional.of(wholeNumber(field));
-  }
-
   long wholeNumber(String field) {
     JsonNode value = json.path(field);
     if (!value.isIntegralNumber() || !value.canConvertToLong()) {
@@ -126,6 +119,34 @@ final class Body {
           ErrorCode.INVALID, "the body must have '" + field + "', a whole number of 64 bits");
     }
     return value.longValue();
+  }
+
+  /** Empty when it is not there. */
+  Optional<Long> optionalWholeNumber(String field) {
+    JsonNode value = json.path(field);
+    return value.isMissingNode() || value.isNull()
+        ? Optional.empty()
+        : Optional.of(wholeNumber(field));
+  }
+
+  /** Strings in order; none when the field is not there. */
+  List<String> texts(String field, int most) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return List.of();
+    }
+    if (!value.isArray() || value.size() > most) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must be a list of at most " + most + " strings");
+    }
+    List<String> texts = new ArrayList<>();
+    for (JsonNode each : value) {
+      if (!each.isTextual()) {
+        throw new Refusal(ErrorCode.INVALID, "'" + field + "' must hold strings");
+      }
+      texts.add(each.textValue());
+    }
+    return texts;
   }
 
   boolean flag(String field) {

@@ -12,13 +12,16 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.util.List;
+import java.util.Optional;
 
 /** {@code /images}: open, list, show, close. */
 final class ImageRoutes extends Exchange {
   private final Images images;
+  private final GroupImages groupImages;
 
-  ImageRoutes(Images images) {
+  ImageRoutes(Images images, GroupImages groupImages) {
     this.images = images;
+    this.groupImages = groupImages;
   }
 
   Route route() {
@@ -45,8 +48,12 @@ final class ImageRoutes extends Exchange {
 
   private Route open() {
     return body(
-        List.of("volume", "at", "writable", "name"),
+        List.of("volume", "group", "at", "writable", "name"),
         body -> {
+          Optional<String> group = body.optionalText("group");
+          if (group.isPresent()) {
+            return openGroup(group.get(), body);
+          }
           OpenImage request =
               new OpenImage(
                   new VolumeName(body.text("volume")),
@@ -55,6 +62,16 @@ final class ImageRoutes extends Exchange {
                   body.optionalText("name"));
           return answer(StatusCodes.CREATED, () -> images.open(request).thenApply(Views::image));
         });
+  }
+
+  private Route openGroup(String group, Body body) {
+    if (body.optionalText("volume").isPresent()) {
+      throw new Refusal(ErrorCode.INVALID, "name a volume or a group, not both");
+    }
+    At at = At.parse(body.text("at"));
+    boolean writable = body.flag("writable");
+    Optional<String> name = body.optionalText("name");
+    return answer(StatusCodes.CREATED, () -> groupImages.open(group, at, writable, name));
   }
 
   private Route show(String name) {

@@ -4,13 +4,17 @@ import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import io.prometheus.metrics.model.snapshots.ClassicHistogramBuckets;
+import io.prometheus.metrics.model.snapshots.CounterSnapshot;
 import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
+import io.prometheus.metrics.model.snapshots.HistogramSnapshot;
 import io.prometheus.metrics.model.snapshots.Labels;
 import io.prometheus.metrics.model.snapshots.MetricSnapshot;
 import io.prometheus.metrics.model.snapshots.MetricSnapshots;
 import io.tidemark.image.ImageSummary;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.site.VolumeSummary;
+import io.tidemark.tag.HoldTimes;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -38,7 +42,11 @@ final class SiteMetrics {
     answers.labelValues(Integer.toString(status)).inc();
   }
 
-  byte[] text(List<VolumeSummary> volumes, List<ImageSummary> images, long nowMicros) {
+  byte[] text(
+      List<VolumeSummary> volumes,
+      List<ImageSummary> images,
+      HoldTimes.Snapshot holds,
+      long nowMicros) {
     List<MetricSnapshot> all = new ArrayList<>();
     registry.scrape().forEach(all::add);
     all.add(
@@ -119,6 +127,14 @@ final class SiteMetrics {
             "tidemark_images_open",
             "Images that the site serves",
             images.stream().filter(image -> image.state().equals("Serving")).count()));
+    all.add(holds(holds));
+    all.add(
+        CounterSnapshot.builder()
+            .name("tidemark_tags")
+            .help("Tags that this node took, by how they ended")
+            .dataPoint(tags("committed", holds.committed()))
+            .dataPoint(tags("failed", holds.failed()))
+            .build());
     all.add(gauge("tidemark_volumes", "Protected volumes of the site", volumes.size()));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try {
@@ -167,6 +183,30 @@ final class SiteMetrics {
             "tidemark_volume_lost_holds",
             "Held points and kept tags that the hard cap has ended so far",
             VolumeSummary::lostHolds));
+  }
+
+  private static MetricSnapshot holds(HoldTimes.Snapshot holds) {
+    double[] bounds = new double[holds.counts().length];
+    for (int i = 0; i < holds.boundMicros().length; i++) {
+      bounds[i] = Views.seconds(holds.boundMicros()[i]);
+    }
+    bounds[bounds.length - 1] = Double.POSITIVE_INFINITY;
+    return HistogramSnapshot.builder()
+        .name("tidemark_tag_hold_seconds")
+        .help("How long the taps withheld replies for tags that this node took, by volume")
+        .dataPoint(
+            HistogramSnapshot.HistogramDataPointSnapshot.builder()
+                .classicHistogramBuckets(ClassicHistogramBuckets.of(bounds, holds.counts()))
+                .sum(Views.seconds(holds.sumMicros()))
+                .build())
+        .build();
+  }
+
+  private static CounterSnapshot.CounterDataPointSnapshot tags(String result, long count) {
+    return CounterSnapshot.CounterDataPointSnapshot.builder()
+        .labels(Labels.of("result", result))
+        .value(count)
+        .build();
   }
 
   private static MetricSnapshot gauge(String name, String help, double value) {

@@ -8,6 +8,7 @@ import io.tidemark.journal.TapStatus;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeName;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
 import java.util.List;
@@ -175,7 +176,8 @@ final class Views {
     return Json.object()
         .put("time", event.time().toString())
         .put("type", event.type())
-        .put("volume", event.volume().value())
+        .put("volume", event.volume().map(VolumeName::value).orElse(null))
+        .put("group", event.group().orElse(null))
         .put("message", event.message());
   }
 

@@ -7,6 +7,8 @@ import akka.http.javadsl.server.Route;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tidemark.catalog.TagCatalog;
+import io.tidemark.group.Groups;
 import io.tidemark.image.ImageSummary;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
@@ -17,6 +19,7 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.Site;
+import io.tidemark.tag.TagSummary;
 import io.tidemark.verify.Verifications;
 import java.time.DateTimeException;
 import java.util.List;
@@ -28,10 +31,14 @@ final class VolumeRoutes extends Exchange {
   static final int SECTOR_BYTES = 512;
   static final long VOLUME_BYTES_MAX = 64L << 40;
 
+  /** Tags that a timeline shows, the newest. */
+  private static final int TIMELINE_TAGS_MAX = 200;
+
   /** Open images that a refusal names; of more it tells the number. */
   private static final int IMAGES_NAMED_MAX = 10;
 
   private final Site site;
+  private final Groups groups;
   private final VolumePoints points;
   private final Images images;
   private final Verifications verifications;
@@ -39,11 +46,13 @@ final class VolumeRoutes extends Exchange {
 
   VolumeRoutes(
       Site site,
+      Groups groups,
       VolumePoints points,
       Images images,
       Verifications verifications,
       MicroClock clock) {
     this.site = site;
+    this.groups = groups;
     this.points = points;
     this.images = images;
     this.verifications = verifications;
@@ -194,7 +203,36 @@ final class VolumeRoutes extends Exchange {
   private CompletionStage<? extends JsonNode> timeline(
       VolumeName name, Optional<MicroTime> from, Optional<MicroTime> to, int buckets) {
     return site.history(name)
-        .thenCompose(history -> new Timeline(name, history, points).between(from, to, buckets));
+        .thenCompose(history -> new Timeline(name, history, points).between(from, to, buckets))
+        .thenCompose(json -> withTags(name, json));
+  }
+
+  /** Tags are the points that people look for first. */
+  private CompletionStage<ObjectNode> withTags(VolumeName name, ObjectNode json) {
+    long from = MicroTime.parse(json.path("from").asText()).micros();
+    long to = MicroTime.parse(json.path("to").asText()).micros();
+    return groups
+        .tagsOf(name, new TagCatalog.Query(from, to, "", TIMELINE_TAGS_MAX))
+        .thenApply(
+            found -> {
+              ArrayNode tags = json.putArray("tags");
+              for (TagSummary tag : found.tags()) {
+                tag.markOf(name)
+                    .ifPresent(
+                        mark ->
+                            tags.addObject()
+                                .put("group", tag.spec().group())
+                                .put("name", tag.spec().name())
+                                .put("seq", mark.seq())
+                                .put("time", new MicroTime(mark.timeMicros()).toString())
+                                .put(
+                                    "consistency",
+                                    tag.spec().application() ? "application" : "crash")
+                                .put("locked", tag.locked()));
+              }
+              json.put("moreTags", found.more());
+              return json;
+            });
   }
 
   private static int buckets(String text) {

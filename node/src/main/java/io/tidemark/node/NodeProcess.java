@@ -8,6 +8,7 @@ import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
+import io.tidemark.cassandra.CassandraTagCatalog;
 import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
@@ -27,6 +28,7 @@ import io.tidemark.job.JobRegistry;
 import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServer;
 import io.tidemark.nbd.NbdServerSettings;
+import io.tidemark.nbd.NbdTls;
 import io.tidemark.point.StoredPoints;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
@@ -40,6 +42,7 @@ import io.tidemark.sizing.SizingJobs;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.LiveLinks;
 import io.tidemark.taplink.TapLinkServer;
+import io.tidemark.tls.TlsFiles;
 import io.tidemark.verify.TapComparison;
 import io.tidemark.verify.VerifyJobs;
 import java.net.InetSocketAddress;
@@ -59,6 +62,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -79,6 +83,7 @@ final class NodeProcess implements AutoCloseable {
   private record Stopping(String what, Stop stop) {}
 
   private final NodeSettings settings;
+  private final Optional<SSLContext> tls;
   private final MicroClock clock = MicroClock.system();
   private final Deque<Stopping> started = new ArrayDeque<>();
   private final Map<String, String> addresses = Collections.synchronizedMap(new LinkedHashMap<>());
@@ -88,6 +93,7 @@ final class NodeProcess implements AutoCloseable {
 
   private NodeProcess(NodeSettings settings) {
     this.settings = settings;
+    this.tls = settings.tls().map(TlsFiles::context);
   }
 
   /**
@@ -135,6 +141,7 @@ final class NodeProcess implements AutoCloseable {
                 index,
                 new CassandraWriterFence(session, cassandra),
                 points,
+                new CassandraTagCatalog(session, cassandra),
                 clock,
                 Optional.of(() -> CassandraSessions.openAsync(cassandra))));
     started("actor system", () -> site.stop().toCompletableFuture().join());
@@ -211,7 +218,7 @@ final class NodeProcess implements AutoCloseable {
                 wanted.host(),
                 wanted.port(),
                 site.journal(),
-                LinkSettings.defaults()),
+                tls.map(LinkSettings.defaults()::withTls).orElseGet(LinkSettings::defaults)),
             STEP_LIMIT,
             "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
     started("tap link", () -> link.close().toCompletableFuture().join());
@@ -231,14 +238,16 @@ final class NodeProcess implements AutoCloseable {
       MicroTime begun)
       throws Exception {
     SitePoints volumePoints =
-        new SitePoints(site.site(), site.retention(), points, site.histories()::of);
+        new SitePoints(site.site(), site.retention(), points, site.groups(), site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
     started("image server", server::close);
     NbdServer nbd =
         NbdServer.start(
             new NbdListenAddress.Tcp(settings.images().host(), settings.images().port()),
             server.exports(),
-            NbdServerSettings.defaults());
+            tls.map(context -> new NbdTls(context, true, true))
+                .map(NbdServerSettings.defaults()::withTls)
+                .orElseGet(NbdServerSettings::defaults));
     started("images' NBD server", nbd::close);
     NbdListenAddress listening = nbd.addresses().get(0);
     addresses.put("images", listening.toString());
@@ -248,7 +257,7 @@ final class NodeProcess implements AutoCloseable {
             NodeIdentity.of(settings.data()),
             server,
             volumePoints,
-            listening::uri,
+            tls.isPresent() ? listening::tlsUri : listening::uri,
             clock);
     started("images", images::stop);
     await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
@@ -277,6 +286,7 @@ final class NodeProcess implements AutoCloseable {
         new AdminServices(
             site.site(),
             site.retention(),
+            site.groups(),
             volumePoints,
             images,
             jobs,

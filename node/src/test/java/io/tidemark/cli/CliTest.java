@@ -118,6 +118,16 @@ class CliTest {
         "timeline db --buckets 0 | 2 | INVALID",
         "timeline db --buckets many | 2 | buckets",
         "verify none | 4 | NOT_FOUND",
+        "group show none | 4 | NOT_FOUND",
+        "group create a/b --volume db | 2 | is no name",
+        "group create x | 2 | --volume",
+        "tag none t | 4 | NOT_FOUND",
+        "tag none | 2 | name a group and the new tag",
+        "tag g t --crash --app x | 2 | mutually exclusive",
+        "tag list none | 4 | NOT_FOUND",
+        "tag lock none t | 4 | NOT_FOUND",
+        "image open --group none --at latest | 4 | NOT_FOUND",
+        "image open db --group none --at latest | 2 | a volume or --group",
         "status --jsn | 2 | --jsn",
       })
   void shouldFailWithTheCode(String command, int exit, String words) {
@@ -180,6 +190,30 @@ class CliTest {
     assertTrue(run("status").out().startsWith("site here"));
   }
 
+  /** Groups and tags: created, taken, listed, locked, opened. */
+  @Test
+  void shouldTagGroups() throws Exception {
+    assertEquals(0, run("group", "create", "shop", "--volume", "db").exit());
+    assertTrue(run("group", "list").out().contains("shop"));
+    assertEquals(0, run("group", "schedule", "shop", "s", "--every", "1", "--keep", "60").exit());
+    assertTrue(run("group", "show", "shop").out().contains("every 1 s, kept for 60 s"));
+    Ran tag = run("tag", "shop", "t1", "--notes", "before");
+    assertEquals(0, tag.exit(), tag.err());
+    assertTrue(tag.out().contains("Committed, crash-consistent"), tag.out());
+    assertTrue(run("tag", "shop", "t2", "--app", "pg").out().contains("application pg: done"));
+    assertTrue(run("tag", "shop", "t3", "--app").out().contains("application-consistent"));
+    assertEquals(3, run("tag", "shop", "late").exit());
+    assertTrue(run("tag", "list", "shop", "--prefix", "t1").out().contains("t1"));
+    assertTrue(run("tag", "lock", "shop", "t1").out().contains(", locked"));
+    assertFalse(run("tag", "unlock", "shop", "t1").out().contains(", locked"));
+    JsonNode json = new ObjectMapper().readTree(run("tag", "show", "shop", "t1", "--json").out());
+    assertEquals(42, json.at("/points/0/seq").asInt());
+    Ran opened = run("image", "open", "--group", "shop", "--at", "seq:9", "--name", "cli");
+    assertTrue(opened.out().contains("db nbd://127.0.0.1:10809/cli-db"), opened.out());
+    assertEquals(0, run("image", "close", "cli-db").exit());
+    assertEquals(0, run("group", "delete", "shop").exit());
+  }
+
   /** A command that is cut short says how to go on. */
   @Test
   void shouldSayWhatIsMissing() {
@@ -230,6 +264,18 @@ class CliTest {
         "volume show",
         "volume delete",
         "timeline",
+        "group",
+        "group create",
+        "group list",
+        "group show",
+        "group schedule",
+        "group unschedule",
+        "group delete",
+        "tag",
+        "tag list",
+        "tag show",
+        "tag lock",
+        "tag unlock",
         "image",
         "image open",
         "image list",

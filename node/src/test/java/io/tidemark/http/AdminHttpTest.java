@@ -296,6 +296,74 @@ class AdminHttpTest {
     assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/none/timeline", null));
   }
 
+  /** Groups, their schedules and tags; a tag that fails is a problem with its code. */
+  @Test
+  void shouldTagGroups() throws Exception {
+    String body = "{\"name\":\"shop\",\"volumes\":[\"db\"]}";
+    assertEquals(201, send("POST", "/api/v1/groups", body).statusCode());
+    assertEquals("shop", get("/api/v1/groups").get(0).path("name").asText());
+    assertEquals("db", get("/api/v1/groups/shop").at("/volumes/0").asText());
+    for (String wrong :
+        new String[] {
+          "{\"name\":\"x\"",
+          "{\"name\":\"x\",\"volumes\":\"db\"}",
+          "{\"name\":\"x\",\"volumes\":[7]}",
+          "{\"name\":\"a b\",\"volumes\":[\"db\"]}",
+        }) {
+      assertProblem(400, "INVALID", send("POST", "/api/v1/groups", wrong));
+    }
+    String tags = "/api/v1/groups/shop/tags";
+    String request =
+        "{\"name\":\"t1\",\"consistency\":\"application\",\"applications\":[\"pg\"],\"notes\":\"n\"}";
+    HttpResponse<String> taken = send("POST", tags, request);
+    assertEquals(201, taken.statusCode(), taken.body());
+    JsonNode tag = JSON.readTree(taken.body());
+    assertEquals("Committed", tag.path("state").asText());
+    assertEquals("application", tag.path("consistency").asText());
+    assertEquals(42, tag.at("/points/0/seq").asLong());
+    assertEquals(1500, tag.path("holdMicros").asLong());
+    assertEquals("pg", tag.at("/applications/0/name").asText());
+    assertTrue(tag.path("error").isNull());
+    assertProblem(504, "HOLD_TIMEOUT", send("POST", tags, "{\"name\":\"late\"}"));
+    assertProblem(400, "INVALID", send("POST", tags, "{\"name\":\"t\",\"consistency\":\"some\"}"));
+    assertProblem(
+        400,
+        "INVALID",
+        send("POST", tags, "{\"name\":\"t\",\"expires\":\"2026-01-01T00:00:00Z\"}"));
+    assertEquals(2, get(tags).path("tags").size());
+    assertEquals(1, get(tags + "?prefix=t1&limit=5").path("tags").size());
+    assertProblem(400, "INVALID", send("GET", tags + "?limit=0", null));
+    assertProblem(400, "INVALID", send("GET", tags + "?limit=x", null));
+    assertProblem(400, "INVALID", send("GET", tags + "?from=noon", null));
+    HttpResponse<String> locked = send("PUT", tags + "/t1/lock", null);
+    assertTrue(JSON.readTree(locked.body()).path("locked").asBoolean(), locked.body());
+    assertEquals(200, send("DELETE", tags + "/t1/lock", null).statusCode());
+    assertProblem(404, "NOT_FOUND", send("PUT", tags + "/none/lock", null));
+    String schedule = "/api/v1/groups/shop/schedules/s";
+    HttpResponse<String> set = send("PUT", schedule, "{\"everySeconds\":1,\"keepSeconds\":60}");
+    assertEquals("s-{time}", JSON.readTree(set.body()).at("/schedules/0/pattern").asText());
+    assertEquals(200, send("DELETE", schedule, null).statusCode());
+    assertEquals("t1", get("/api/v1/volumes/db/timeline").at("/tags/0/name").asText());
+
+    // All images of a group, or none.
+    String open = "{\"group\":\"shop\",\"at\":\"%s\",\"name\":\"g\"}";
+    HttpResponse<String> images = send("POST", "/api/v1/images", open.formatted("seq:9"));
+    assertEquals(201, images.statusCode(), images.body());
+    assertEquals(
+        "nbd://127.0.0.1:10809/g-db", JSON.readTree(images.body()).at("/uris/db").asText());
+    assertEquals(204, send("DELETE", "/api/v1/images/g-db", null).statusCode());
+    assertProblem(409, "DARK_INTERVAL", send("POST", "/api/v1/images", open.formatted("seq:15")));
+    assertProblem(
+        400,
+        "INVALID",
+        send("POST", "/api/v1/images", "{\"group\":\"shop\",\"volume\":\"db\",\"at\":\"latest\"}"));
+    String metrics = send("GET", "/metrics", null).body();
+    assertTrue(metrics.contains("tidemark_tag_hold_seconds_bucket{le=\"0.001\"} 2"), metrics);
+    assertTrue(metrics.contains("tidemark_tags_total{result=\"failed\"} 1"), metrics);
+    assertEquals(204, send("DELETE", "/api/v1/groups/shop", null).statusCode());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/groups/shop", null));
+  }
+
   /** Open, list, show, close. */
   @Test
   void shouldServeImages() throws Exception {
@@ -555,7 +623,8 @@ class AdminHttpTest {
           continue;
         }
         operations++;
-        String concrete = path.getKey().replace("{name}", "db").replace("{id}", "none");
+        String concrete =
+            path.getKey().replaceAll("\\{(name|tag|schedule)}", "db").replace("{id}", "none");
         HttpResponse<String> response =
             send(method.toUpperCase(java.util.Locale.ROOT), concrete, null);
         assertFalse(

@@ -10,6 +10,7 @@ import io.tidemark.image.VolumePoints;
 import io.tidemark.job.JobSummary;
 import io.tidemark.job.Jobs;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
@@ -54,6 +55,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<VolumeName, VolumeSummary> volumes = new ConcurrentSkipListMap<>();
   private final Map<String, ImageSummary> images = new ConcurrentSkipListMap<>();
   private final Map<String, JobSummary> jobs = new TreeMap<>();
+  private final FakeGroups groups = new FakeGroups();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -67,6 +69,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
     return new AdminServices(
         this,
         new FakeRetention(this),
+        groups,
         this,
         this,
         jobs(),
@@ -170,6 +173,12 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   @Override
   public CompletionStage<Void> deleteVolume(VolumeName name) {
     return volumes.remove(name) == null ? unknown(name) : CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
+    return CompletableFuture.failedFuture(
+        new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no tap is attached"));
   }
 
   @Override

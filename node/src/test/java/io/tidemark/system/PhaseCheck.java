@@ -74,7 +74,8 @@ final class PhaseCheck {
     if (seq >= 0 && image.at("/at/seq").asLong() != seq) {
       throw new AssertionError(at + " opened as " + image);
     }
-    try (NbdClient client = NbdClient.connect(NbdUri.parse(image.at("/uri").asText()))) {
+    try (NbdClient client =
+        NbdClient.connect(NbdUri.parse(image.at("/uri").asText()), site.tls())) {
       return client.read(0, Math.toIntExact(client.sizeBytes()));
     } finally {
       site.client.closeImage(image.at("/name").asText());

@@ -1,7 +1,9 @@
 package io.tidemark.system;
 
+import io.tidemark.certs.CertsCommand;
 import io.tidemark.nbd.client.NbdClient;
 import io.tidemark.nbd.client.NbdUri;
+import io.tidemark.tls.TlsFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import javax.net.ssl.SSLContext;
 
 /**
  * A node in a process of its own, by itself with an embedded Cassandra or as settings say; can be
@@ -26,6 +29,7 @@ final class TestSite implements AutoCloseable {
   private final int storagePort = FreePorts.freePort();
   final SiteClient client = new SiteClient("http://127.0.0.1:" + httpPort);
   private final String command;
+  private Optional<Path> certificates = Optional.empty();
   private Forked node;
 
   /** A site of one node with a Cassandra of its own: {@code tidemark up}. */
@@ -69,6 +73,38 @@ final class TestSite implements AutoCloseable {
   void alsoSet(String settings) throws IOException {
     Files.writeString(
         directory.resolve("site.conf"), settings, java.nio.file.StandardOpenOption.APPEND);
+  }
+
+  /**
+   * The node and its taps show and ask for certificates; before its start.
+   *
+   * @param authority directory of {@code tidemark certs init}
+   */
+  void encrypt(Path authority) throws IOException {
+    Path issued = directory.resolve("tls");
+    if (CertsCommand.run(
+            new String[] {
+              "issue",
+              authority.toString(),
+              "site",
+              "--host",
+              "127.0.0.1",
+              "--to",
+              issued.toString()
+            })
+        != 0) {
+      throw new IOException("no certificate was issued by " + authority);
+    }
+    certificates = Optional.of(issued);
+    TlsFiles files = TlsFiles.in(issued);
+    alsoSet(
+        "tidemark.tls { authority = \"%s\", certificate = \"%s\", key = \"%s\" }\n"
+            .formatted(files.authority(), files.certificate(), files.key()));
+  }
+
+  /** For NBD clients of the node. */
+  Optional<SSLContext> tls() {
+    return certificates.map(files -> TlsFiles.in(files).context());
   }
 
   /** Starts the node and waits until it is ready. */
@@ -148,7 +184,23 @@ final class TestSite implements AutoCloseable {
   }
 
   TestTap tap(String volume, Path backing, String... more) throws IOException {
-    return new TestTap(this, volume, backing, List.of(more));
+    return new TestTap(this, volume, volume, backing, withCertificates(more));
+  }
+
+  /** Another tap for a volume that has one, with a socket and a log of its own. */
+  TestTap secondTap(String volume, Path backing) throws IOException {
+    return new TestTap(this, volume + "-second", volume, backing, withCertificates());
+  }
+
+  private List<String> withCertificates(String... more) {
+    List<String> all = new ArrayList<>(List.of(more));
+    certificates.ifPresent(files -> all.addAll(List.of("--tls", files.toString())));
+    return all;
+  }
+
+  /** A tap that shows no certificate of the site's. */
+  TestTap plainTap(String volume, Path backing, String... more) {
+    return new TestTap(this, volume, volume, backing, List.of(more));
   }
 
   @Override
@@ -161,18 +213,20 @@ final class TestSite implements AutoCloseable {
   /** A tap in front of one backing file, on a Unix socket. */
   static final class TestTap implements AutoCloseable {
     private final TestSite site;
+    private final String name;
     private final String volume;
     private final Path backing;
     private final List<String> more;
     private final Path socket;
     private Forked process;
 
-    private TestTap(TestSite site, String volume, Path backing, List<String> more) {
+    private TestTap(TestSite site, String name, String volume, Path backing, List<String> more) {
       this.site = site;
+      this.name = name;
       this.volume = volume;
       this.backing = backing;
       this.more = more;
-      this.socket = site.directory.resolve(volume + ".sock");
+      this.socket = site.directory.resolve(name + ".sock");
     }
 
     String uri() {
@@ -187,7 +241,7 @@ final class TestSite implements AutoCloseable {
       arguments.addAll(more);
       process =
           Forked.start(
-              site.directory.resolve("tap-" + volume + ".log"),
+              site.directory.resolve("tap-" + name + ".log"),
               List.of("-Xmx128m"),
               arguments.toArray(String[]::new));
     }

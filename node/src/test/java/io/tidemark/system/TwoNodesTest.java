@@ -1,25 +1,36 @@
 package io.tidemark.system;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.tidemark.certs.CertsCommand;
+import io.tidemark.nbd.client.NbdClient;
+import io.tidemark.nbd.client.NbdUri;
+import io.tidemark.tls.TlsFiles;
+import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A site of two nodes over one Cassandra that neither of them owns. */
 @Tag("cluster")
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(value = 8, unit = TimeUnit.MINUTES)
 class TwoNodesTest {
@@ -49,9 +60,17 @@ class TwoNodesTest {
             .formatted(first.arteryPort, second.arteryPort);
     first.alsoSet(seeds);
     second.alsoSet(seeds);
+    // Taps, nodes and clients of images know each other by certificates here, as between machines.
+    Path authority = directory.resolve("authority");
+    assertEquals(0, CertsCommand.run(new String[] {"init", authority.toString()}));
+    first.encrypt(authority);
+    second.encrypt(authority);
     sites.addAll(List.of(second, first));
-    first.start();
-    second.start();
+    // For the first time and at once: both make the tables, one of them forms the cluster.
+    first.launch();
+    second.launch();
+    first.awaitReady();
+    second.awaitReady();
   }
 
   @AfterAll
@@ -87,12 +106,80 @@ class TwoNodesTest {
     return near.tap(volume, backing, "--node", "127.0.0.1:" + far.tapLinkPort);
   }
 
+  /** Without a certificate of the site's authority there is no image to read and no attaching. */
+  @Test
+  @Order(1)
+  void shouldTurnStrangersAway() throws Exception {
+    awaitMembers(first, 2);
+    first.client.createVolume("strange", Load.VOLUME_BYTES);
+    JsonNode image = first.client.openImage("strange", "latest", false).orFail();
+    NbdUri uri = NbdUri.parse(image.at("/uri").asText());
+    assertTrue(uri.tls(), image.toString());
+    NbdUri plain = new NbdUri(uri.address(), uri.export(), false);
+    assertThrows(IOException.class, () -> NbdClient.connect(plain));
+    Path other = directory.resolve("other");
+    assertEquals(0, CertsCommand.run(new String[] {"init", other.toString()}));
+    Path forged = directory.resolve("forged");
+    assertEquals(
+        0,
+        CertsCommand.run(
+            new String[] {
+              "issue", other.toString(), "x", "--host", "127.0.0.1", "--to", forged.toString()
+            }));
+    assertThrows(
+        IOException.class,
+        () -> {
+          try (NbdClient client =
+              NbdClient.connect(uri, Optional.of(TlsFiles.in(forged).context()))) {
+            client.read(0, 512);
+          }
+        });
+    try (NbdClient client = NbdClient.connect(uri, first.tls())) {
+      assertEquals(Load.VOLUME_BYTES, client.sizeBytes());
+    }
+    first.client.closeImage(image.at("/name").asText());
+
+    Path backing = directory.resolve("strange.img");
+    try (RandomAccessFile file = new RandomAccessFile(backing.toFile(), "rw")) {
+      file.setLength(Load.VOLUME_BYTES);
+    }
+    for (List<String> wrong : List.of(List.<String>of(), List.of("--tls", forged.toString()))) {
+      try (TestSite.TestTap stranger =
+          first.plainTap("strange", backing, wrong.toArray(String[]::new))) {
+        stranger.start();
+        stranger.awaitServed();
+        Await.until(
+            "the link is refused, see " + first.directory,
+            LIMIT,
+            () -> stranger.output().contains("tap link"));
+        assertEquals(
+            false,
+            first.client.get("/api/v1/volumes/strange").orFail().at("/tap/connected").asBoolean());
+      }
+    }
+  }
+
+  /** The certificates' directory is what libnbd looks for, and its client what the node lets in. */
+  @Test
+  @Order(2)
+  void shouldServeRealClientsByTls() throws Exception {
+    Shell.requires("nbdinfo");
+    first.client.createVolume("real", Load.VOLUME_BYTES);
+    JsonNode image = first.client.openImage("real", "latest", false).orFail();
+    String uri = image.at("/uri").asText() + "?tls-certificates=" + directory.resolve("first/tls");
+    String info = Shell.read("nbdinfo", uri);
+    assertTrue(info.contains("with TLS") || info.contains("using TLS"), info);
+    assertEquals(Long.toString(Load.VOLUME_BYTES), Shell.read("nbdinfo", "--size", uri));
+    first.client.closeImage(image.at("/name").asText());
+  }
+
   /**
    * Volumes work whichever node has the tap and whichever has the entity; images are opened at
    * either. The node with the tap's session is killed, comes back, and is stopped in order: no
    * write fails, no position is lost, nothing is dark.
    */
   @Test
+  @Order(3)
   void shouldGoOnWithoutAGapWhicheverNodeGoes() throws Exception {
     awaitMembers(first, 2);
     awaitMembers(second, 2);

@@ -11,6 +11,7 @@ import io.tidemark.index.IndexStore;
 import io.tidemark.index.SegmentEntry;
 import io.tidemark.job.JobRegistry;
 import io.tidemark.job.JobSummary;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
@@ -277,6 +278,12 @@ class VerifyJobsTest {
     @Override
     public CompletionStage<Void> deleteVolume(VolumeName name) {
       throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public CompletionStage<byte[]> order(VolumeName name, TapOrder order) {
+      return CompletableFuture.failedFuture(
+          new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no tap is attached"));
     }
 
     @Override

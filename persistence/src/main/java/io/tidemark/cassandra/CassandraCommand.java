@@ -23,7 +23,7 @@ final class CassandraCommand {
 
   static final String MAIN = "io.tidemark.cassandra.runtime.CassandraMain";
 
-  private static final Pattern RELEASE = Pattern.compile("JAVA_VERSION=\"(\\d+)[^\"]*\"");
+  private static final Pattern RELEASE = Pattern.compile("JAVA_VERSION=\"(?:1\\.)?(\\d+)[^\"]*\"");
   private static final long DIRECT_MEMORY_BYTES_MIN = 512L << 20;
 
   private static final List<String> OPENS =
@@ -66,7 +66,7 @@ final class CassandraCommand {
    * @throws Refusal {@code INVALID} without a Java 17 or without the runtime's jar files
    */
   static List<String> of(EmbeddedCassandraSettings settings, Path home, Path log) {
-    Path java = java(settings.javaHome()).resolve("bin").resolve("java");
+    Path java = executable(java(settings.javaHome()));
     Path lib = settings.libDirectory().toAbsolutePath().normalize();
     Path jamm = jamm(lib);
     List<String> command = new ArrayList<>();
@@ -122,10 +122,28 @@ final class CassandraCommand {
     } catch (IOException e) {
       throw new Refusal(
           ErrorCode.INVALID,
-          "java-home %s is no Java: its file 'release' cannot be read".formatted(configured.get()),
+          "tidemark.cassandra.embedded-server.java-home = %s is no Java: its file 'release' cannot"
+                  .formatted(configured.get())
+              + " be read; name the directory of a Java "
+              + JAVA_VERSION
+              + ", or leave it empty for the one that runs the node",
           e);
     }
     return configured.get();
+  }
+
+  private static Path executable(Path home) {
+    // The child runs in another directory.
+    Path java = home.resolve("bin").resolve("java").toAbsolutePath().normalize();
+    if (!Files.isRegularFile(java) || !Files.isExecutable(java)) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "%s, which the embedded Cassandra needs, is no program that can be run: set"
+                  .formatted(java)
+              + " tidemark.cassandra.embedded-server.java-home to a Java "
+              + JAVA_VERSION);
+    }
+    return java;
   }
 
   private static void require(int version, String what) {

@@ -1,16 +1,11 @@
 package io.tidemark.cassandra;
 
-import com.datastax.oss.driver.api.core.AllNodesFailedException;
 import com.datastax.oss.driver.api.core.CqlSession;
-import com.datastax.oss.driver.api.core.DriverException;
-import com.datastax.oss.driver.api.core.auth.AuthenticationException;
 import com.datastax.oss.driver.internal.core.config.typesafe.DefaultDriverConfigLoader;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
-import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
@@ -33,14 +28,15 @@ public final class CassandraSessions {
   /**
    * Connects; takes about a second. Blocks.
    *
-   * @throws Refusal {@code UNAUTHENTICATED} for wrong credentials, {@code FAILED} when no contact
-   *     point answers
+   * @throws Refusal {@code UNAUTHENTICATED} when Cassandra does not accept the credentials or the
+   *     client certificate, or is not who the truststore says; {@code INVALID} when the settings do
+   *     not fit it, such as TLS on one side only; {@code FAILED} when no contact point answers
    */
   public static CqlSession open(CassandraSettings settings) {
     try {
       return openAsync(settings).toCompletableFuture().join();
     } catch (CompletionException e) {
-      throw refusal(settings, e.getCause());
+      throw SessionRefusals.of(settings, e.getCause());
     }
   }
 
@@ -53,24 +49,6 @@ public final class CassandraSessions {
     return CqlSession.builder()
         .withConfigLoader(new DefaultDriverConfigLoader(() -> driver, false))
         .buildAsync();
-  }
-
-  private static Refusal refusal(CassandraSettings settings, Throwable failure) {
-    if (failure instanceof AllNodesFailedException all
-        && all.getAllErrors().values().stream()
-            .flatMap(List::stream)
-            .anyMatch(AuthenticationException.class::isInstance)) {
-      return new Refusal(
-          ErrorCode.UNAUTHENTICATED,
-          "Cassandra at %s does not accept the credentials of tidemark.cassandra.username"
-              .formatted(settings.contactPoints()),
-          failure);
-    }
-    return new Refusal(
-        failure instanceof DriverException ? ErrorCode.FAILED : ErrorCode.INVALID,
-        "no session with Cassandra at %s, data centre %s: %s"
-            .formatted(settings.contactPoints(), settings.localDatacenter(), failure.getMessage()),
-        failure);
   }
 
   /**
@@ -89,6 +67,8 @@ public final class CassandraSessions {
     values.put("advanced.connection.connect-timeout", "5 seconds");
     values.put("advanced.connection.init-query-timeout", "5 seconds");
     values.put("advanced.control-connection.timeout", "5 seconds");
+    // What tables there are is looked up while many nodes may be starting.
+    values.put("advanced.metadata.schema.request-timeout", settings.requestTimeout());
     values.put("advanced.heartbeat.interval", "5 seconds");
     values.put("advanced.heartbeat.timeout", "5 seconds");
     // A Cassandra that was started again is to be noticed within a second or two.
@@ -116,6 +96,8 @@ public final class CassandraSessions {
     String factory = "advanced.ssl-engine-factory.";
     values.put(factory + "class", "DefaultSslEngineFactory");
     values.put(factory + "hostname-validation", tls.verifyHostname());
+    // A certificate is for what the settings name, not for what some DNS server makes of it.
+    values.put(factory + "allow-dns-reverse-lookup-san", false);
     values.put(factory + "truststore-path", tls.truststore().path().toString());
     values.put(factory + "truststore-password", tls.truststore().password());
     tls.keystore()

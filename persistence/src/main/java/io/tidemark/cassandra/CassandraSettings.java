@@ -8,10 +8,10 @@ import com.typesafe.config.ConfigValue;
 import com.typesafe.config.ConfigValueType;
 import io.tidemark.config.Choice;
 import io.tidemark.config.KnownKeys;
+import io.tidemark.config.SecretFile;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.ChunkCodec;
-import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -58,7 +58,7 @@ public record CassandraSettings(
   private static final Pattern CONTACT_POINT = Pattern.compile("[^\\s:]+:\\d{1,5}");
   private static final int REPLICAS_MAX = 64;
   private static final int IN_FLIGHT_MAX = 1024;
-  private static final int SECRET_FILE_BYTES_MAX = 4096;
+  private static final String KEYSTORE = "tls.keystore";
 
   /** Who the node is to Cassandra; never shown. */
   public record Credentials(String username, String password) {
@@ -99,6 +99,11 @@ public record CassandraSettings(
     List<String> contactPoints = List.copyOf(config.getStringList("contact-points"));
     if (!embedded && contactPoints.isEmpty()) {
       throw invalid("contact-points", "is empty while embedded = off: name host:port of a node");
+    }
+    if (embedded && config.getBoolean("tls.enabled")) {
+      throw invalid(
+          "tls.enabled",
+          "is on, but the embedded Cassandra listens on loopback without TLS: switch it off");
     }
     for (String point : contactPoints) {
       if (!CONTACT_POINT.matcher(point).matches()) {
@@ -172,9 +177,9 @@ public record CassandraSettings(
 
   private static Tls tls(Config config) {
     Optional<Store> keystore =
-        config.getString("tls.keystore").isEmpty()
+        config.getString(KEYSTORE).isEmpty()
             ? Optional.empty()
-            : Optional.of(store(config, "tls.keystore"));
+            : Optional.of(store(config, KEYSTORE));
     return new Tls(
         store(config, "tls.truststore"), keystore, config.getBoolean("tls.verify-hostname"));
   }
@@ -184,19 +189,13 @@ public record CassandraSettings(
     if (!Files.isReadable(path) || Files.isDirectory(path)) {
       throw invalid(key, "'%s' cannot be read".formatted(path));
     }
-    return new Store(path, secret(config, key + "-password-file"));
+    Store store = new Store(path, secret(config, key + "-password-file"));
+    StoreCheck.require(store, SECTION + "." + key, key.equals(KEYSTORE));
+    return store;
   }
 
   private static String secret(Config config, String key) {
-    Path path = Path.of(config.getString(key));
-    try {
-      if (Files.size(path) > SECRET_FILE_BYTES_MAX) {
-        throw invalid(key, "'%s' is too long for a password file".formatted(path));
-      }
-      return Files.readString(path).lines().findFirst().orElse("");
-    } catch (IOException e) {
-      throw invalid(key, "'%s' cannot be read".formatted(path));
-    }
+    return SecretFile.firstLine(Path.of(config.getString(key)), SECTION + "." + key);
   }
 
   private static Refusal invalid(String key, String what) {

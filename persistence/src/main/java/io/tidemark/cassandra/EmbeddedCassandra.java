@@ -201,7 +201,7 @@ public final class EmbeddedCassandra implements AutoCloseable {
             .directory(home.toFile())
             .redirectErrorStream(true)
             .redirectOutput(ProcessBuilder.Redirect.to(new File(log.console().toString())));
-    Process process = builder.start();
+    Process process = begin(builder);
     boolean ready = false;
     try {
       Files.writeString(pidFile(home), process.pid() + "\n");
@@ -220,6 +220,18 @@ public final class EmbeddedCassandra implements AutoCloseable {
         TimeUnit.NANOSECONDS.toMillis(startedNanos - began),
         process.pid());
     process.onExit().thenAccept(this::onExit);
+  }
+
+  private static Process begin(ProcessBuilder builder) {
+    try {
+      return builder.start();
+    } catch (IOException e) {
+      throw new Refusal(
+          ErrorCode.FAILED,
+          "the Java of the embedded Cassandra cannot be run (%s): see".formatted(e.getMessage())
+              + " tidemark.cassandra.embedded-server.java-home",
+          e);
+    }
   }
 
   private void awaitReady(Process process) {

@@ -19,6 +19,8 @@
  *   <li>K3 The embedded Cassandra acknowledges a write after it is synced to disk, unless the
  *       setting {@code commit-log-sync = periodic} says otherwise.
  *   <li>K4 One node has a data directory at a time, and no embedded Cassandra outlives its node.
+ *   <li>K5 Changes of the schema go to one coordinator, the same for all nodes of the site: the one
+ *       with the lowest host id that is up.
  * </ol>
  */
 package io.tidemark.cassandra;

@@ -66,6 +66,8 @@ public final class Frontier {
    * @throws IllegalArgumentException that names the first violation
    */
   public static void check(List<NodeHeader> frontier) {
+    boolean cut = !frontier.isEmpty() && frontier.get(0).base();
+    int most = cut ? 2 * IndexWriter.FAN_OUT : IndexWriter.FAN_OUT;
     NodeHeader previous = null;
     int sameLevel = 0;
     boolean fallen = true;
@@ -86,7 +88,7 @@ public final class Frontier {
               ? !node.base()
               : !previous.base() && (fallen || node.level() < previous.level());
       sameLevel = previous != null && node.level() == previous.level() ? sameLevel + 1 : 1;
-      if (sameLevel > 2 * IndexWriter.FAN_OUT) {
+      if (sameLevel > most) {
         throw new IllegalArgumentException("X4: too many nodes of level " + node.level());
       }
       previous = node;

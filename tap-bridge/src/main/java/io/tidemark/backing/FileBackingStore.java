@@ -40,6 +40,9 @@ public final class FileBackingStore implements BackingStore {
   private volatile boolean punches = true;
   private volatile boolean zeroesRanges = true;
 
+  /** Of the first sync that failed; null while none did. */
+  private volatile BackingException lost;
+
   private FileBackingStore(Path path, FileChannel channel, LinuxFile file, long sizeBytes) {
     this.path = path;
     this.channel = channel;
@@ -178,12 +181,29 @@ public final class FileBackingStore implements BackingStore {
     }
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Fails for good once it has failed (B5): Linux tells of lost pages once and takes them for
+   * written afterwards.
+   */
   @Override
   public void sync() throws IOException {
+    BackingException before = lost;
+    if (before != null) {
+      throw new BackingException(
+          before.error(),
+          "an earlier sync failed, so what was written since the one before may be lost: repair"
+              + " the backing store, then restart the tap, which compares ("
+              + before.getMessage()
+              + ")",
+          before);
+    }
     try {
       channel.force(false);
     } catch (IOException e) {
-      throw translated(e);
+      lost = translated(e);
+      throw lost;
     }
   }
 

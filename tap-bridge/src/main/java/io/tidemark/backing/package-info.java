@@ -14,6 +14,9 @@
  *   <li>B4 A FLUSH or FUA is answered after the backing store was synced and {@code flushed}
  *       returned. Syncs are made one at a time: a write for which {@code wrote} returned before one
  *       call of {@code flushed} returned was synced when the next one begins.
+ *   <li>B5 After a sync has failed every later one fails, until the store is opened anew: the
+ *       operating system forgets what it could not write, and a success would promise it. The
+ *       regions written since stay marked and are compared after the restart (J2, J3).
  * </ol>
  */
 package io.tidemark.backing;

@@ -2,6 +2,8 @@ package io.tidemark.capture;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -13,15 +15,22 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public final class CaptureMemory {
   private static final int SLAB_BYTES = 256 << 10;
-  private static final int FREE_SLABS_MAX = 32;
+
+  /**
+   * Slabs that are kept for reuse: direct memory comes back late when it is left to the collector.
+   */
+  private static final int FREE_SLABS_MIN = 32;
 
   private final long bytesMax;
+  private final int freeSlabsMax;
   private final AtomicLong used = new AtomicLong();
+  private final AtomicLong pinned = new AtomicLong();
   private final ArrayDeque<ByteBuffer> free = new ArrayDeque<>();
   private Slab current;
 
   public CaptureMemory(long bytesMax) {
     this.bytesMax = bytesMax;
+    this.freeSlabsMax = Math.toIntExact(Math.max(FREE_SLABS_MIN, bytesMax / 2 / SLAB_BYTES));
   }
 
   public long bytesMax() {
@@ -35,6 +44,16 @@ public final class CaptureMemory {
   /** Whether less than half is left, so that new writes should go to disk. */
   boolean tight() {
     return used.get() > bytesMax / 2;
+  }
+
+  /** Counts receive memory that writes keep beside their own; negative when they let it go. */
+  void pin(long bytes) {
+    pinned.addAndGet(bytes);
+  }
+
+  /** Whether the writes of all volumes pin so much that they must be copied out at once. */
+  boolean crowded() {
+    return pinned.get() > bytesMax / 2;
   }
 
   boolean tryTake(long bytes) {
@@ -54,60 +73,76 @@ public final class CaptureMemory {
     used.addAndGet(-bytes);
   }
 
-  /** A payload of its own memory, to be filled through {@link Copy#buffer}. */
+  /** A payload of its own memory, to be filled through {@link Copy#buffers}. */
   Copy allocate(int bytes) {
-    if (bytes > SLAB_BYTES / 2) {
-      return new Copy(new Slab(ByteBuffer.allocateDirect(bytes), false), 0, bytes);
-    }
-    synchronized (free) {
-      if (current == null || current.memory.capacity() - current.position < bytes) {
-        if (current != null) {
-          current.release();
+    List<Slab> slabs = new ArrayList<>();
+    List<ByteBuffer> pieces = new ArrayList<>();
+    try {
+      synchronized (free) {
+        int left = bytes;
+        while (left >= SLAB_BYTES) {
+          Slab slab = slab();
+          slabs.add(slab);
+          pieces.add(slab.memory.slice(0, SLAB_BYTES));
+          left -= SLAB_BYTES;
         }
-        ByteBuffer memory = free.poll();
-        current = new Slab(memory == null ? ByteBuffer.allocateDirect(SLAB_BYTES) : memory, true);
+        if (left > 0) {
+          fillFrom(left, slabs, pieces);
+        }
       }
-      int position = current.position;
-      current.position += bytes;
-      current.holders.incrementAndGet();
-      return new Copy(current, position, bytes);
+    } catch (OutOfMemoryError e) {
+      slabs.forEach(Slab::release);
+      throw e;
     }
+    return new Copy(slabs, pieces, bytes);
+  }
+
+  private void fillFrom(int bytes, List<Slab> slabs, List<ByteBuffer> pieces) {
+    if (current == null || SLAB_BYTES - current.position < bytes) {
+      Slab next = slab();
+      if (current != null) {
+        current.release();
+      }
+      current = next;
+    }
+    pieces.add(current.memory.slice(current.position, bytes));
+    current.position += bytes;
+    current.holders.incrementAndGet();
+    slabs.add(current);
+  }
+
+  private Slab slab() {
+    ByteBuffer memory = free.poll();
+    return new Slab(memory == null ? ByteBuffer.allocateDirect(SLAB_BYTES) : memory);
   }
 
   /** Memory for several payloads that come together, to be filled and cut by one thread. */
   Block block() {
     synchronized (free) {
-      ByteBuffer memory = free.poll();
-      return new Block(
-          new Slab(memory == null ? ByteBuffer.allocateDirect(SLAB_BYTES) : memory, true));
+      return new Block(slab());
     }
   }
 
   Copy copyOf(List<ByteBuffer> pieces, int bytes) {
     Copy copy = allocate(bytes);
-    ByteBuffer into = copy.buffer();
-    for (ByteBuffer piece : pieces) {
-      into.put(piece.duplicate());
-    }
+    copy.fill(pieces);
     return copy;
   }
 
   /** Freed when its last payload is released and it is no longer filled. */
   private final class Slab {
     final ByteBuffer memory;
-    final boolean pooled;
     final AtomicInteger holders = new AtomicInteger(1);
     int position;
 
-    Slab(ByteBuffer memory, boolean pooled) {
+    Slab(ByteBuffer memory) {
       this.memory = memory;
-      this.pooled = pooled;
     }
 
     void release() {
-      if (holders.decrementAndGet() == 0 && pooled) {
+      if (holders.decrementAndGet() == 0) {
         synchronized (free) {
-          if (free.size() < FREE_SLABS_MAX) {
+          if (free.size() < freeSlabsMax) {
             free.push(memory);
           }
         }
@@ -131,7 +166,7 @@ public final class CaptureMemory {
     /** The payload that lies at {@code position}. */
     Copy payload(int position, int length) {
       slab.holders.incrementAndGet();
-      return new Copy(slab, position, length);
+      return new Copy(List.of(slab), List.of(slab.memory.slice(position, length)), length);
     }
 
     void release() {
@@ -141,33 +176,51 @@ public final class CaptureMemory {
 
   /** A payload that pins no more memory than it has data, or hardly more. */
   static final class Copy implements Payload {
-    private final Slab slab;
-    private final ByteBuffer bytes;
+    private final List<Slab> slabs;
+    private final List<ByteBuffer> pieces;
+    private final int length;
     private final AtomicInteger references = new AtomicInteger(1);
 
-    private Copy(Slab slab, int position, int length) {
-      this.slab = slab;
-      this.bytes = slab.memory.slice(position, length);
+    private Copy(List<Slab> slabs, List<ByteBuffer> pieces, int length) {
+      this.slabs = slabs;
+      this.pieces = List.copyOf(pieces);
+      this.length = length;
     }
 
     /** The memory, to be filled before anyone else sees the payload. */
-    ByteBuffer buffer() {
-      return bytes.duplicate();
+    List<ByteBuffer> buffers() {
+      return pieces.stream().map(ByteBuffer::duplicate).toList();
+    }
+
+    private void fill(List<ByteBuffer> sources) {
+      Iterator<ByteBuffer> targets = buffers().iterator();
+      ByteBuffer into = ByteBuffer.allocate(0);
+      for (ByteBuffer source : sources) {
+        ByteBuffer from = source.duplicate();
+        while (from.hasRemaining()) {
+          if (!into.hasRemaining()) {
+            into = targets.next();
+          }
+          int count = Math.min(into.remaining(), from.remaining());
+          into.put(from.slice(from.position(), count));
+          from.position(from.position() + count);
+        }
+      }
     }
 
     @Override
     public List<ByteBuffer> pieces() {
-      return List.of(bytes);
+      return pieces;
     }
 
     @Override
     public int length() {
-      return bytes.capacity();
+      return length;
     }
 
     @Override
     public int heldBytes() {
-      return bytes.capacity();
+      return length;
     }
 
     @Override
@@ -178,7 +231,7 @@ public final class CaptureMemory {
     @Override
     public void release() {
       if (references.decrementAndGet() == 0) {
-        slab.release();
+        slabs.forEach(Slab::release);
       }
     }
   }

@@ -151,8 +151,10 @@ final class SpillFile implements AutoCloseable {
   }
 
   /**
-   * Takes the oldest {@code count} records at most, up to about {@code bytesMost} of data.
+   * Takes the oldest {@code count} records at most, up to about {@code bytesMost} of data, fewer
+   * where memory ends.
    *
+   * @throws OutOfMemoryError when there is none for the first
    * @throws IOException when the disk fails or a record does not match its checksum
    */
   List<Captured> take(long count, long bytesMost, CaptureMemory memory, long nowNanos)
@@ -161,7 +163,15 @@ final class SpillFile implements AutoCloseable {
     long length = 0;
     while (taken.size() < count && length < bytesMost) {
       Part part = partToRead();
-      CaptureMemory.Block block = memory.block();
+      CaptureMemory.Block block;
+      try {
+        block = memory.block();
+      } catch (OutOfMemoryError e) {
+        if (taken.isEmpty()) {
+          throw e;
+        }
+        return taken;
+      }
       try {
         ByteBuffer bytes = block.buffer();
         // The file may grow meanwhile: what lies behind the last of the count is never looked at.
@@ -180,7 +190,10 @@ final class SpillFile implements AutoCloseable {
           taken.add(record.verified(copy, nowNanos));
           length += advance(record);
         }
-        if (taken.size() == before) {
+        if (taken.size() == before && !taken.isEmpty()) {
+          return taken; // the large one goes first next time
+        }
+        if (taken.isEmpty()) {
           length += takeLarge(part, taken, memory, nowNanos);
         }
       } finally {
@@ -202,7 +215,11 @@ final class SpillFile implements AutoCloseable {
     CaptureMemory.Copy copy = null;
     if (!record.zero()) {
       copy = memory.allocate(record.dataBytes());
-      readFully(part.channel(), copy.buffer(), readAt + HEADER_BYTES);
+      long at = readAt + HEADER_BYTES;
+      for (ByteBuffer piece : copy.buffers()) {
+        readFully(part.channel(), piece, at);
+        at += piece.capacity();
+      }
     }
     taken.add(record.verified(copy, nowNanos));
     return advance(record);
@@ -260,7 +277,7 @@ final class SpillFile implements AutoCloseable {
       CRC32C crc = new CRC32C();
       crc.update(header.duplicate().position(8));
       if (copy != null) {
-        crc.update(copy.buffer());
+        copy.buffers().forEach(crc::update);
       }
       if ((int) crc.getValue() != header.getInt(4)) {
         if (copy != null) {

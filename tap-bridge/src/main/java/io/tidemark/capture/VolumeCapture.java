@@ -47,6 +47,11 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(VolumeCapture.class);
   private static final int SPILL_BATCH_BYTES = 4 << 20;
 
+  /** So much is read back at a time while memory is tight, so that hundreds of volumes go on. */
+  private static final int SPILL_BATCH_TIGHT_BYTES = 256 << 10;
+
+  private static final long NO_MEMORY_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+
   /** The keeper lets so much come together, but not longer than so long: a wake-up has a price. */
   private static final int SPILL_WAKE_BYTES = 512 << 10;
 
@@ -138,6 +143,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private int collapses;
   private final List<Runnable> heldReplies = new ArrayList<>();
 
+  /** The newest hold; may be over. */
+  private ReplyHold hold;
+
   private final DirtyMap dirty;
   private final DirtyMap syncing;
   private final DirtyMap spillDirty;
@@ -219,14 +227,55 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   private void capture(ByteRange range, Payload payload, Runnable reply) {
     boolean answerNow;
+    Runnable toClient = reply;
+    ReplyHold overdue = null;
     lock.lock();
     try {
-      answerNow = admit(range, payload, reply);
+      ReplyHold holding = hold;
+      if (holding != null && (!holding.active() || holding.overdue())) {
+        overdue = holding;
+        hold = null;
+      } else if (holding != null) {
+        toClient = () -> holding.pass(reply); // its seq is above the mark (H1)
+      }
+      answerNow = admit(range, payload, toClient);
     } finally {
       lock.unlock();
     }
+    if (overdue != null) {
+      overdue.end().ifPresent(ReplyHold.Ended::giveReplies); // H2
+    }
     if (answerNow) {
-      reply.run();
+      toClient.run();
+    }
+  }
+
+  /**
+   * Withholds the replies to all writes that get a seq from now on, until the hold is ended.
+   *
+   * @param limitNanos a write that comes later ends it
+   * @throws Refusal {@code BUSY} while it is held, {@code NOT_ACKNOWLEDGED} while no node is
+   *     attached, {@code DARK_INTERVAL} while it is resynchronised
+   */
+  public ReplyHold hold(long limitNanos) {
+    lock.lock();
+    try {
+      if (hold != null && hold.active()) {
+        throw new Refusal(ErrorCode.BUSY, "volume " + name + " is held for another tag");
+      }
+      if (!attached || !baseKnown || closed) {
+        throw new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no node is attached to volume " + name);
+      }
+      if (mode != Mode.CONTINUOUS || !dirty.isEmpty()) {
+        throw new Refusal(
+            ErrorCode.DARK_INTERVAL,
+            "volume %s is being resynchronised; its newest writes are no recovery points"
+                .formatted(name));
+      }
+      hold = new ReplyHold(new WriteSeq(base + nextOrdinal - 1), new MicroTime(tick()), limitNanos);
+      return hold;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -260,6 +309,11 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     return !synchronous;
   }
 
+  private void pin(long bytes) {
+    pinnedBytes += bytes;
+    memory.pin(bytes);
+  }
+
   private boolean take(long cost) {
     if (synchronous) {
       memory.take(cost); // bounded by the requests in flight: their clients wait
@@ -277,7 +331,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     queuedBytes += write.dataBytes();
     queuedWrites++;
     if (write.sparse()) {
-      pinnedBytes += write.payload().heldBytes() - write.dataBytes();
+      pin(write.payload().heldBytes() - write.dataBytes());
     }
     boolean spills = spilled > 0 || !spilling.isEmpty() || !back.isEmpty();
     if (!spills && (synchronous || limits.spillBytesMax() == 0 || !memory.tight())) {
@@ -289,7 +343,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
         chore.signal();
       }
     }
-    if (pinnedBytes > memory.bytesMax() / 2) {
+    if (memory.crowded()) {
       chore.signal();
     }
   }
@@ -394,7 +448,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     queuedBytes -= write.dataBytes();
     queuedWrites--;
     if (write.sparse()) {
-      pinnedBytes -= write.payload().heldBytes() - write.dataBytes();
+      pin(write.dataBytes() - write.payload().heldBytes());
     }
     memory.give(write.cost());
     write.place = null;
@@ -547,11 +601,18 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   private boolean continues(ActivityLog.State known, SessionGrant grant) {
     VolumeId volume = grant.volume();
-    int others = grant.session() - known.session() - 1;
     return known.volume().equals(volume.value())
-        && others >= 0
-        && others <= known.openAttempts() - 1
+        && onlyOurs(known, grant)
         && (known.cleanSeq() < 0 || known.cleanSeq() == grant.head().value());
+  }
+
+  /** Whether every session since the one this tap knows was its own (C8). */
+  private static boolean onlyOurs(ActivityLog.State known, SessionGrant grant) {
+    int others = grant.session() - known.session() - 1;
+    if (grant.sinceSession() > 0) {
+      return others >= 0 && grant.sinceSession() <= known.session();
+    }
+    return others >= 0 && others <= known.openAttempts() - 1; // a node that does not tell
   }
 
   private void startOver(String reason) {
@@ -648,7 +709,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       while (flight == null && !unspill && !senderWoken && !closed && attached) {
         advance();
         flight = pick(credit, bytes, writes);
-        unspill = flight == null && front.isEmpty() && spilled > 0;
+        unspill = flight == null && front.isEmpty() && spilled > 0 && mayReadSpill();
         if (flight == null && !unspill) {
           long left = Math.min(deadline - System.nanoTime(), lingerLeft());
           if (deadline - System.nanoTime() <= 0) {
@@ -845,28 +906,51 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     return writes.stream().filter(write -> write.kind == SegmentKind.LIVE).toList();
   }
 
-  private void readSpill() {
+  /** While memory is tight, only what must be sent for anything to be acknowledged. */
+  private boolean mayReadSpill() {
+    return inFlight.isEmpty() || !memory.tight();
+  }
+
+  private int spillBatch() {
+    long share = Math.min(SPILL_BATCH_BYTES, memory.bytesMax() / 8);
+    return memory.tight()
+        ? SPILL_BATCH_TIGHT_BYTES
+        : (int) Math.max(SPILL_BATCH_TIGHT_BYTES, share);
+  }
+
+  private void readSpill() throws InterruptedException {
     SpillFile source;
     long count;
+    int most;
     lock.lock();
     try {
       source = spill;
       count = spilled;
+      most = spillBatch();
+      memory.take(most); // reserved, so that other volumes see it while this one reads
     } finally {
       lock.unlock();
-    }
-    if (source == null || count == 0) {
-      return;
     }
     List<Captured> taken = List.of();
     IOException failure = null;
     try {
-      taken = source.take(count, SPILL_BATCH_BYTES, memory, System.nanoTime());
+      if (source != null && count > 0) {
+        taken = source.take(count, most, memory, System.nanoTime());
+      }
     } catch (IOException e) {
       failure = e;
+    } catch (OutOfMemoryError e) {
+      log.warn("volume {}: no memory to read spilled writes to: {}", name, e.getMessage());
     }
     lock.lock();
     try {
+      memory.give(most);
+      if (taken.isEmpty() && failure == null) {
+        if (source != null && count > 0) {
+          work.awaitNanos(NO_MEMORY_PAUSE_NANOS);
+        }
+        return;
+      }
       if (source != spill) {
         taken.forEach(Captured::release); // collapsed meanwhile
         return;
@@ -1023,7 +1107,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       if (pinnedBytes <= 0) {
         return;
       }
-      boolean urgent = pinnedBytes > memory.bytesMax() / 2;
+      boolean urgent = memory.crowded();
       long age = urgent ? 0 : limits.copyAfter().toNanos();
       pickSparse(picked, age);
       for (Captured write : picked) {
@@ -1078,7 +1162,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
         copy.release();
         return;
       }
-      pinnedBytes -= original.heldBytes() - original.length();
+      pin(original.length() - original.heldBytes());
       write.replace(copy);
       original.release();
       if (write.place instanceof Flight flight) {

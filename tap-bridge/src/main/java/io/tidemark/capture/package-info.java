@@ -30,9 +30,10 @@
  *       new process with marked regions begins with a gap, even if the journal has one open.
  *   <li>C7 SYNC_DONE is captured after every block that differed, and under the lock of the whole
  *       volume, so that every write that a comparison may have seen has a seq before it.
- *   <li>C8 A tap goes on after the journal's head only when the session numbers leave no room for
- *       another tap in between, and the head is one that it may have sent. Otherwise everything is
- *       compared.
+ *   <li>C8 A tap goes on after the journal's head only when the node tells that all sessions since
+ *       the last it knows were its own, or, from an older node, the session numbers leave no room
+ *       for another tap in between; and the head is one that it may have sent. Otherwise everything
+ *       is compared.
  *   <li>C9 In sync mode a reply is given once the write is journaled, or, if it was dropped into a
  *       gap, once the resynchronisation is; no bound drops such writes, since their clients wait.
  * </ol>

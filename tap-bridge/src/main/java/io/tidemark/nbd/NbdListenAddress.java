@@ -77,6 +77,12 @@ public sealed interface NbdListenAddress {
     return "nbd://" + this + "/" + name;
   }
 
+  /** As above, for a server that requires TLS. */
+  default String tlsUri(String exportName) {
+    String plain = uri(exportName);
+    return this instanceof Unix ? plain : "nbds" + plain.substring("nbd".length());
+  }
+
   private static String escape(String text) {
     return URLEncoder.encode(text, StandardCharsets.UTF_8).replace("+", "%20").replace("%2F", "/");
   }

@@ -46,6 +46,12 @@ public final class NbdServer implements AutoCloseable {
 
   private final NbdServerSettings settings;
   private final Shared shared;
+
+  /**
+   * For Unix sockets: who may connect is for the file's permissions to say, TLS is only offered.
+   */
+  private final Shared local;
+
   private final ThreadPoolExecutor workers;
   private final List<Listener> listeners = new ArrayList<>();
   private final Map<Connection, Thread> clients = new ConcurrentHashMap<>();
@@ -71,6 +77,13 @@ public final class NbdServer implements AutoCloseable {
             settings,
             new SlabPool(settings.pooledBytesMax()),
             new MemoryBudget(settings.memoryBytesMax()),
+            workers);
+    this.local =
+        new Shared(
+            exports,
+            settings.tls().map(NbdTls::optional).map(settings::withTls).orElse(settings),
+            shared.pool(),
+            shared.budget(),
             workers);
   }
 
@@ -222,13 +235,14 @@ public final class NbdServer implements AutoCloseable {
       return;
     }
     SocketAddress remote = socket.getRemoteAddress();
-    if (remote instanceof InetSocketAddress) {
+    boolean tcp = remote instanceof InetSocketAddress;
+    if (tcp) {
       socket.setOption(StandardSocketOptions.TCP_NODELAY, true);
       socket.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
     }
     String name = "nbd-" + CLIENTS.incrementAndGet();
     LOG.debug("{}: client {}", name, remote);
-    Connection connection = new Connection(name, socket, shared);
+    Connection connection = new Connection(name, socket, tcp ? shared : local);
     Thread thread =
         daemon(
             name,
@@ -259,8 +273,8 @@ public final class NbdServer implements AutoCloseable {
   }
 
   /**
-   * Stops listening, answers new requests with ESHUTDOWN, lets those in flight finish for {@code
-   * closeMillis}, then drops what is left. Repeatable.
+   * Stops listening, takes no more requests, lets those in flight finish for {@code closeMillis},
+   * then drops what is left. A client that connects again finds nothing failed. Repeatable.
    */
   @Override
   public void close() {

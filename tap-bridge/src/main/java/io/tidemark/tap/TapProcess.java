@@ -5,9 +5,16 @@ import io.tidemark.refusal.Refusal;
 import java.io.PrintWriter;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
 
 /** A tap in the foreground, until SIGTERM or SIGINT. */
 public final class TapProcess {
+  /** A node that lives has let a tap in by then. */
+  private static final long READY_SECONDS = 5;
+
   private TapProcess() {}
 
   /**
@@ -21,7 +28,7 @@ public final class TapProcess {
     Thread stop = new Thread(tap::stop, "tidemark-stop");
     Runtime.getRuntime().addShutdownHook(stop);
     try {
-      tap.awaitReady();
+      awaitReady(tap, settings, out);
     } catch (Refusal e) {
       tap.close();
       Runtime.getRuntime().removeShutdownHook(stop);
@@ -40,5 +47,24 @@ public final class TapProcess {
     out.flush();
     new CountDownLatch(1).await(); // the shutdown hook ends the process
     return tap.stop() ? 0 : 1;
+  }
+
+  /** A volume that no node has ever let in cannot be served before one does: says so and waits. */
+  private static void awaitReady(Tap tap, TapSettings settings, PrintWriter out)
+      throws InterruptedException {
+    try {
+      tap.ready().get(READY_SECONDS, TimeUnit.SECONDS);
+    } catch (TimeoutException e) {
+      out.printf(
+          "waiting: no node at %s has answered; a volume that was never attached is served once one"
+              + " lets the tap in, which is tried again and again%n",
+          settings.nodes().stream()
+              .map(node -> node.getHostString() + ":" + node.getPort())
+              .collect(Collectors.joining(", ")));
+      out.flush();
+    } catch (ExecutionException e) {
+      // Thrown below, as the Refusal that it is.
+    }
+    tap.awaitReady();
   }
 }

@@ -147,7 +147,9 @@ public record TapSettings(
     if (!file) {
       throw new Refusal(
           ErrorCode.INVALID,
-          volume.backing() + " is no plain file: say where the tap keeps its state");
+          volume.backing()
+              + " is no plain file, and beside a device nothing can be kept: say with --state DIR"
+              + " where the tap keeps its marks, on a disk that survives a restart");
     }
     Path path = volume.backing().toAbsolutePath();
     return path.resolveSibling(path.getFileName() + ".tidemark");

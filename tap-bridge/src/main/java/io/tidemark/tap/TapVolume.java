@@ -15,6 +15,9 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taplink.TapLinkClient;
+import io.tidemark.taporder.HoldOrders;
+import io.tidemark.taporder.OrderDesk;
+import io.tidemark.taporder.QuiesceHooks;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,6 +45,8 @@ final class TapVolume {
   private final Path directory;
   private final Optional<ActivityLog> activity;
   private final CompletableFuture<Void> served = new CompletableFuture<>();
+  private final OrderDesk orders = new OrderDesk();
+  private final HoldOrders holds;
   private TapLinkClient link;
   private VolumeCapture capture;
   private Resync resync;
@@ -61,6 +66,13 @@ final class TapVolume {
     this.content = new StoreContent(store, locks);
     this.directory = directory;
     this.activity = activity;
+    this.holds = new HoldOrders(spec.name().value(), this::capture);
+    holds.register(orders);
+    orders.handle(QuiesceHooks.none());
+  }
+
+  private synchronized Optional<VolumeCapture> capture() {
+    return Optional.ofNullable(capture);
   }
 
   /** Opens what is on this machine; nothing is connected or served yet. */
@@ -122,6 +134,7 @@ final class TapVolume {
             log,
             this::captureFor,
             settings.link(),
+            orders,
             watch);
     synchronized (this) {
       link = client;
@@ -220,6 +233,7 @@ final class TapVolume {
     if (source != null) {
       clean = drained(source, drain);
     }
+    holds.close();
     if (client != null) {
       client.close();
     }

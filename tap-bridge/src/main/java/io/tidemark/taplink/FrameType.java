@@ -1,5 +1,6 @@
 package io.tidemark.taplink;
 
+import io.tidemark.order.TapOrder;
 import io.tidemark.segment.SegmentMeta;
 
 /** Kinds of frames, each with the limits that its header is checked against before it is read. */
@@ -18,7 +19,9 @@ public enum FrameType {
   PONG(12, true, true, 8, 0),
   BYE(13, true, true, 1024, 0),
   CONTENT_HASHES_REQUEST(14, false, true, 24, 0),
-  CONTENT_HASHES(15, true, false, 13 + 32 * 1024, 0);
+  CONTENT_HASHES(15, true, false, 13 + 32 * 1024, 0),
+  ORDER(16, false, true, 17 + TapOrder.BODY_BYTES_MAX, 0),
+  ORDER_DONE(17, true, false, 512 + TapOrder.BODY_BYTES_MAX, 0);
 
   private final int code;
   private final boolean fromTap;

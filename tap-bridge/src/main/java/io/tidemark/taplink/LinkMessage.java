@@ -3,6 +3,7 @@ package io.tidemark.taplink;
 import io.tidemark.capture.ContentHashes;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.TapOrder;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.Epoch;
 import io.tidemark.position.MicroTime;
@@ -14,6 +15,7 @@ import io.tidemark.segment.SegmentMeta;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 import java.util.UUID;
 
 /**
@@ -76,6 +78,9 @@ sealed interface LinkMessage {
       out.putLong(grant.head().value()).putLong(grant.headTime().micros());
       out.put((byte) ((grant.syncOpen() ? 1 : 0) | (grant.synchronous() ? 2 : 0)));
       out.putInt(windowBytes).putInt(segmentBytesMax).putInt(segmentWritesMax);
+      if (version >= ProtocolVersion.V3.code()) {
+        out.putInt(grant.sinceSession());
+      }
       return out.flip();
     }
 
@@ -88,10 +93,16 @@ sealed interface LinkMessage {
       WriteSeq head = new WriteSeq(in.getLong());
       MicroTime headTime = new MicroTime(in.getLong());
       byte flags = in.get();
+      int windowBytes = in.getInt();
+      int segmentBytesMax = in.getInt();
+      int segmentWritesMax = in.getInt();
+      int since = version >= ProtocolVersion.V3.code() ? in.getInt() : 0;
+      boolean syncOpen = (flags & 1) != 0;
+      boolean synchronous = (flags & 2) != 0;
       SessionGrant grant =
           new SessionGrant(
-              volume, size, epoch, session, head, headTime, (flags & 1) != 0, (flags & 2) != 0);
-      Welcome welcome = new Welcome(version, grant, in.getInt(), in.getInt(), in.getInt());
+              volume, size, epoch, session, head, headTime, syncOpen, synchronous, since);
+      Welcome welcome = new Welcome(version, grant, windowBytes, segmentBytesMax, segmentWritesMax);
       if (welcome.windowBytes < 1 || welcome.segmentBytesMax < 1 || welcome.segmentWritesMax < 1) {
         throw new IllegalArgumentException("a window or segment of no size");
       }
@@ -204,10 +215,7 @@ sealed interface LinkMessage {
     }
 
     static Hashes decode(ByteBuffer in) {
-      int id = in.getInt();
-      ByteBuffer hashes = in.slice();
-      in.position(in.limit());
-      return new Hashes(id, hashes);
+      return new Hashes(in.getInt(), rest(in));
     }
   }
 
@@ -250,13 +258,75 @@ sealed interface LinkMessage {
       int id = in.getInt();
       int state = in.get();
       WriteSeq seq = new WriteSeq(in.getLong());
-      ByteBuffer hashes = in.slice();
-      in.position(in.limit());
+      ByteBuffer hashes = rest(in);
       if (state < 0 || state >= ContentHashes.State.values().length) {
         throw new IllegalArgumentException("no such state of content: " + state);
       }
       return new ContentHashesAnswer(
           id, new ContentHashes(ContentHashes.State.values()[state], seq, hashes));
+    }
+  }
+
+  /**
+   * Node to tap, from version 3 on: an order to be carried out.
+   *
+   * @param leftMicros until its deadline; not positive: not to be begun
+   */
+  record Order(long id, int kind, long leftMicros, ByteBuffer body) implements LinkMessage {
+    private static final int HEAD_BYTES = 17;
+
+    @Override
+    public FrameType type() {
+      return FrameType.ORDER;
+    }
+
+    @Override
+    public ByteBuffer encode() {
+      ByteBuffer out = ByteBuffer.allocate(HEAD_BYTES + body.remaining());
+      out.putLong(id).put((byte) kind).putLong(leftMicros);
+      return out.put(body.duplicate()).flip();
+    }
+
+    static Order decode(ByteBuffer in) {
+      return new Order(in.getLong(), in.get() & 0xff, in.getLong(), rest(in));
+    }
+  }
+
+  /** Tap to node: how the order of that id went; no code when it was carried out. */
+  record OrderDone(long id, Optional<ErrorCode> refused, String message, ByteBuffer body)
+      implements LinkMessage {
+    @Override
+    public FrameType type() {
+      return FrameType.ORDER_DONE;
+    }
+
+    static OrderDone of(long id, byte[] body) {
+      return new OrderDone(id, Optional.empty(), "", ByteBuffer.wrap(body));
+    }
+
+    static OrderDone of(long id, Refusal refusal) {
+      return new OrderDone(
+          id, Optional.of(refusal.code()), refusal.getMessage(), ByteBuffer.allocate(0));
+    }
+
+    @Override
+    public ByteBuffer encode() {
+      ByteBuffer out = ByteBuffer.allocate(12 + TEXT_BYTES_MAX + body.remaining());
+      out.putLong(id).putShort((short) refused.map(Refused::wire).orElse(0).intValue());
+      putText(out, message);
+      return out.put(body.duplicate()).flip();
+    }
+
+    static OrderDone decode(ByteBuffer in) {
+      long id = in.getLong();
+      int code = in.getShort() & 0xffff;
+      String message = text(in);
+      ByteBuffer body = rest(in);
+      if (body.remaining() > TapOrder.BODY_BYTES_MAX) {
+        throw new IllegalArgumentException("an answer of " + body.remaining() + " bytes");
+      }
+      return new OrderDone(
+          id, code == 0 ? Optional.empty() : Optional.of(Refused.code(code)), message, body);
     }
   }
 
@@ -452,6 +522,8 @@ sealed interface LinkMessage {
             case BYE -> Bye.decode(in);
             case CONTENT_HASHES_REQUEST -> ContentHashesRequest.decode(in);
             case CONTENT_HASHES -> ContentHashesAnswer.decode(in);
+            case ORDER -> Order.decode(in);
+            case ORDER_DONE -> OrderDone.decode(in);
           };
       if (in.hasRemaining()) {
         throw new LinkProtocolException(in.remaining() + " bytes too many in " + frame.type());
@@ -470,6 +542,12 @@ sealed interface LinkMessage {
   /** The whole frame, but for a segment's data. */
   default ByteBuffer frame() {
     return FrameParser.encode(type(), encode(), 0);
+  }
+
+  private static ByteBuffer rest(ByteBuffer in) {
+    ByteBuffer rest = in.slice();
+    in.position(in.limit());
+    return rest;
   }
 
   private static ByteBuffer putUuid(ByteBuffer out, UUID id) {

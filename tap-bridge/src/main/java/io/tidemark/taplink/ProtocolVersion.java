@@ -8,7 +8,10 @@ public enum ProtocolVersion {
   V1(1),
 
   /** The node may ask for hashes of the backing store's content, too. */
-  V2(2);
+  V2(2),
+
+  /** The node may give orders, and tells since which session the volume has been this tap's. */
+  V3(3);
 
   private final int code;
 

@@ -11,6 +11,7 @@ import io.tidemark.position.ByteRange;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.taporder.OrderDesk;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -21,6 +22,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
@@ -73,6 +75,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   private final ActivityLog activity;
   private final CaptureFactory factory;
   private final LinkSettings settings;
+  private final OrderDesk orders;
   private final ScheduledExecutorService watch;
   private final CompletableFuture<SessionGrant> firstGrant = new CompletableFuture<>();
   private final Thread thread;
@@ -92,6 +95,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
    * Begins to connect.
    *
    * @param nodes tried in turn; addresses are resolved at each attempt
+   * @param orders takes the node's orders
    * @param watch runs short checks for silence
    */
   public TapLinkClient(
@@ -100,12 +104,14 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       ActivityLog activity,
       CaptureFactory factory,
       LinkSettings settings,
+      OrderDesk orders,
       ScheduledExecutorService watch) {
     this.nodes = List.copyOf(nodes);
     this.identity = identity;
     this.activity = activity;
     this.factory = factory;
     this.settings = settings;
+    this.orders = orders;
     this.watch = watch;
     thread = new Thread(this::run, "tidemark-link-" + identity.volume());
     thread.setDaemon(true);
@@ -467,6 +473,8 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         }
       } else if (message instanceof LinkMessage.ContentHashesRequest request) {
         hashContent(request);
+      } else if (message instanceof LinkMessage.Order order) {
+        carryOut(order);
       } else if (message instanceof LinkMessage.Ping ping) {
         control.add(new LinkMessage.Pong(ping.stamp()));
         capture.wake();
@@ -508,6 +516,36 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
               closeChannel();
             }
           });
+    }
+
+    /** The answer goes out by this connection, or by none: a repeat is answered again (D1). */
+    private void carryOut(LinkMessage.Order order) throws IOException {
+      if (terms.version() < ProtocolVersion.V3.code()) {
+        throw new LinkProtocolException("an order in version " + terms.version());
+      }
+      byte[] body = new byte[order.body().remaining()];
+      order.body().duplicate().get(body);
+      orders
+          .take(order.id(), order.kind(), order.leftMicros(), body)
+          .whenComplete((answer, failure) -> answer(order.id(), answer, failure));
+    }
+
+    private void answer(long id, byte[] body, Throwable failure) {
+      if (failure == null) {
+        control.add(LinkMessage.OrderDone.of(id, body));
+      } else {
+        Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+        if (!(cause instanceof Refusal)) {
+          log.error("volume {}: an order failed", identity.volume(), cause);
+        }
+        control.add(
+            LinkMessage.OrderDone.of(
+                id,
+                cause instanceof Refusal refusal
+                    ? refusal
+                    : new Refusal(ErrorCode.FAILED, "the order failed: " + cause)));
+      }
+      capture.wake();
     }
 
     private void acknowledge(LinkMessage.Ack ack) throws IOException {

@@ -15,7 +15,10 @@ import io.tidemark.capture.ContentHashes;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalSession;
 import io.tidemark.journal.TapIdentity;
+import io.tidemark.order.OrderTaker;
+import io.tidemark.order.TapOrder;
 import io.tidemark.position.ByteRange;
+import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
@@ -25,7 +28,9 @@ import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentMeta;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -105,6 +110,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
   private record Question(
       ByteRange range, int blockBytes, CompletableFuture<ContentHashes> answer) {}
 
+  private record Errand(TapOrder order, CompletableFuture<byte[]> answer) {}
+
   /** The session as the rest of the node may use it. */
   private record Link(VolumeId volume, AsyncCallback<Question> ask) implements LiveLink {
     @Override
@@ -132,6 +139,22 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     }
   }
 
+  /** The link as its session uses it. */
+  private record Taker(AsyncCallback<Errand> give) implements OrderTaker {
+    @Override
+    public CompletionStage<byte[]> take(TapOrder order) {
+      Errand errand = new Errand(order, new CompletableFuture<>());
+      FutureConverters.asJava(give.invokeWithFeedback(errand))
+          .whenComplete(
+              (given, failure) -> {
+                if (failure != null) {
+                  errand.answer().completeExceptionally(linkEnded());
+                }
+              });
+      return errand.answer();
+    }
+  }
+
   private static Refusal linkEnded() {
     return new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the link to the tap ended");
   }
@@ -145,6 +168,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     private AsyncCallback<Hashed> onHashed;
     private AsyncCallback<Outcome<Refusal>> onEnded;
     private AsyncCallback<Question> onAsk;
+    private AsyncCallback<Errand> onOrder;
+    private final Map<Long, List<Errand>> ordered = new HashMap<>();
     private final Map<Integer, Question> asked = new HashMap<>();
     private int lastAsked;
     private VolumeName volume;
@@ -193,6 +218,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       onHashed = createAsyncCallback(this::hashed);
       onEnded = createAsyncCallback(this::ended);
       onAsk = createAsyncCallback(this::ask);
+      onOrder = createAsyncCallback(this::order);
       scheduleWithFixedDelay("ping", settings.pingEvery(), settings.pingEvery());
       scheduleOnce("hello", settings.connectTimeout());
       pull(in);
@@ -203,6 +229,10 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       detach();
       asked.values().forEach(question -> question.answer().completeExceptionally(linkEnded()));
       asked.clear();
+      for (List<Errand> errands : ordered.values()) {
+        errands.forEach(errand -> errand.answer().completeExceptionally(linkEnded()));
+      }
+      ordered.clear();
     }
 
     private void detach() {
@@ -299,6 +329,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         onHashesRequest(request);
       } else if (message instanceof LinkMessage.ContentHashesAnswer content) {
         answered(content);
+      } else if (message instanceof LinkMessage.OrderDone done) {
+        orderDone(done);
       } else if (message instanceof LinkMessage.Status status) {
         session.status(status.status());
       } else if (message instanceof LinkMessage.Ping ping) {
@@ -353,6 +385,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
               settings.windowBytes(),
               settings.segmentBytesMax(),
               settings.segmentWritesMax()));
+      session.takeOrders(new Taker(onOrder));
       link = new Link(session.grant().volume(), onAsk);
       links.opened(volume, link);
     }
@@ -402,6 +435,52 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
                 .formatted(message.content().hashes().remaining(), expected));
       }
       question.answer().complete(message.content());
+    }
+
+    private void order(Errand errand) {
+      TapOrder order = errand.order();
+      long left = order.deadlineMicros() - MicroClock.system().micros();
+      Refusal refusal = null;
+      if (closing || draining) {
+        refusal = linkEnded();
+      } else if (version.code() < ProtocolVersion.V3.code()) {
+        refusal =
+            new Refusal(
+                ErrorCode.INVALID,
+                "the tap speaks version %d of the link, which has no orders; update the tap"
+                    .formatted(version.code()));
+      } else if (left <= 0) {
+        refusal = new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the order's deadline has passed");
+      } else if (answers.size() >= ANSWERS_MAX) {
+        refusal = new Refusal(ErrorCode.LIMIT, "the tap does not read what it is sent");
+      }
+      if (refusal != null) {
+        errand.answer().completeExceptionally(refusal);
+        return;
+      }
+      // What was given up is forgotten here, and its answer, should one come, is nobody's.
+      ordered.values().removeIf(given -> given.stream().allMatch(e -> e.answer().isDone()));
+      errand.answer().orTimeout(left, TimeUnit.MICROSECONDS);
+      ordered.computeIfAbsent(order.id(), id -> new ArrayList<>()).add(errand);
+      answer(
+          new LinkMessage.Order(
+              order.id(), order.kind().code(), left, ByteBuffer.wrap(order.body())));
+    }
+
+    private void orderDone(LinkMessage.OrderDone done) {
+      List<Errand> errands = ordered.remove(done.id());
+      if (errands == null) {
+        return; // said twice, or given up
+      }
+      byte[] body = new byte[done.body().remaining()];
+      done.body().duplicate().get(body);
+      for (Errand errand : errands) {
+        if (done.refused().isEmpty()) {
+          errand.answer().complete(body);
+        } else {
+          errand.answer().completeExceptionally(new Refusal(done.refused().get(), done.message()));
+        }
+      }
     }
 
     private void ended(Outcome<Refusal> outcome) {

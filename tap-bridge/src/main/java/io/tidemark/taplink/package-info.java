@@ -3,8 +3,9 @@
  * TCP or TLS, and both of its ends. docs/tap-protocol.md describes it byte by byte.
  *
  * <pre>
- *   tap  -&gt; node  HELLO SEGMENT GAP SYNC_DONE HASHES_REQUEST STATUS CONTENT_HASHES PING PONG BYE
- *   node -&gt; tap   WELCOME ACK HASHES REFUSED CONTENT_HASHES_REQUEST PING PONG BYE
+ *   tap  -&gt; node  HELLO SEGMENT GAP SYNC_DONE HASHES_REQUEST STATUS CONTENT_HASHES ORDER_DONE
+ *                PING PONG BYE
+ *   node -&gt; tap   WELCOME ACK HASHES REFUSED CONTENT_HASHES_REQUEST ORDER PING PONG BYE
  * </pre>
  *
  * <p>Invariants:

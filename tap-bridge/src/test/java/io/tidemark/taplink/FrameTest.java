@@ -1,5 +1,6 @@
 package io.tidemark.taplink;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
@@ -9,12 +10,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.tidemark.capture.ContentHashes;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.OrderKind;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.Epoch;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentKind;
 import io.tidemark.segment.SegmentMeta;
 import java.nio.ByteBuffer;
@@ -54,7 +57,8 @@ class FrameTest {
                   new WriteSeq(77),
                   new MicroTime(1_700_000_000_000_000L),
                   true,
-                  false),
+                  false,
+                  0),
               16 << 20,
               4 << 20,
               4096),
@@ -74,8 +78,35 @@ class FrameTest {
   private static final List<LinkMessage> FROM_NODE_V2 =
       List.of(new LinkMessage.ContentHashesRequest(7, new ByteRange(65536, 131072), 65536));
 
-  private static final List<LinkMessage> ALL_FROM_TAP = joined(FROM_TAP, FROM_TAP_V2);
-  private static final List<LinkMessage> ALL_FROM_NODE = joined(FROM_NODE, FROM_NODE_V2);
+  private static final List<LinkMessage> FROM_TAP_V3 =
+      List.of(
+          LinkMessage.OrderDone.of(0x0102030405060708L, "held".getBytes(US_ASCII)),
+          LinkMessage.OrderDone.of(9, new Refusal(ErrorCode.HOLD_TIMEOUT, "too late")));
+
+  private static final List<LinkMessage> FROM_NODE_V3 =
+      List.of(
+          new LinkMessage.Welcome(
+              3,
+              new SessionGrant(
+                  new VolumeId(ID),
+                  1 << 30,
+                  new Epoch(2),
+                  5,
+                  new WriteSeq(77),
+                  new MicroTime(1_700_000_000_000_000L),
+                  false,
+                  true,
+                  3),
+              16 << 20,
+              4 << 20,
+              4096),
+          new LinkMessage.Order(0x0102030405060708L, OrderKind.HOLD.code(), 900_000, counting(8)),
+          new LinkMessage.Order(9, 200, -1, counting(0)));
+
+  private static final List<LinkMessage> ALL_FROM_TAP =
+      joined(joined(FROM_TAP, FROM_TAP_V2), FROM_TAP_V3);
+  private static final List<LinkMessage> ALL_FROM_NODE =
+      joined(joined(FROM_NODE, FROM_NODE_V2), FROM_NODE_V3);
 
   private static final byte[] DATA =
       "four-k of data, in spirit".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
@@ -153,6 +184,12 @@ class FrameTest {
   @Test
   void shouldKeepTheBytesOfVersionTwo() throws Exception {
     assertGolden("/tap-link-v2.hex", joined(FROM_TAP_V2, FROM_NODE_V2));
+  }
+
+  /** Nor those of version 3. */
+  @Test
+  void shouldKeepTheBytesOfVersionThree() throws Exception {
+    assertGolden("/tap-link-v3.hex", joined(FROM_TAP_V3, FROM_NODE_V3));
   }
 
   private static void assertGolden(String resource, List<LinkMessage> messages) throws Exception {

@@ -5,6 +5,8 @@ import io.tidemark.journal.JournalSession;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapIdentity;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.order.OrderTaker;
+import io.tidemark.order.TapOrder;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.Epoch;
 import io.tidemark.position.MicroTime;
@@ -49,6 +51,9 @@ public final class MemoryJournal implements Journal, AutoCloseable {
   private Session living;
   private UUID fencedTap;
   private boolean synchronous;
+  private UUID lastTap;
+  private int since;
+  private boolean loseGrant;
   private volatile long delayMillis;
   private volatile boolean stalled;
   private final List<Runnable> held = new ArrayList<>();
@@ -61,6 +66,24 @@ public final class MemoryJournal implements Journal, AutoCloseable {
     this.size = size;
     this.state = new byte[size];
     this.written = new boolean[size];
+  }
+
+  /** The next attach opens a session that its tap never hears of, and takes no attempt back for. */
+  public synchronized void loseNextGrant() {
+    loseGrant = true;
+  }
+
+  /** Gives the attached tap an order. */
+  public CompletionStage<byte[]> order(TapOrder order) {
+    CompletableFuture<OrderTaker> taker;
+    synchronized (this) {
+      if (living == null) {
+        return CompletableFuture.failedFuture(
+            new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "no tap is attached"));
+      }
+      taker = living.taker;
+    }
+    return taker.thenCompose(link -> link.take(order));
   }
 
   /** Answers that much later, without holding up the order. */
@@ -174,7 +197,17 @@ public final class MemoryJournal implements Journal, AutoCloseable {
     if (living != null) {
       living.end(new Refusal(ErrorCode.FENCED, "replaced"));
     }
-    living = new Session(tap.tapId(), ++sessions);
+    sessions++;
+    if (!tap.tapId().equals(lastTap)) {
+      lastTap = tap.tapId();
+      since = sessions;
+    }
+    living = new Session(tap.tapId(), sessions);
+    if (loseGrant) {
+      loseGrant = false;
+      return CompletableFuture.failedFuture(
+          new Refusal(ErrorCode.FAILED, "the answer of the attach is lost"));
+    }
     return CompletableFuture.completedFuture(living);
   }
 
@@ -187,6 +220,7 @@ public final class MemoryJournal implements Journal, AutoCloseable {
     private final UUID tap;
     private final SessionGrant grant;
     private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
+    private final CompletableFuture<OrderTaker> taker = new CompletableFuture<>();
     private boolean over;
     private CompletableFuture<Void> last = CompletableFuture.completedFuture(null);
 
@@ -201,7 +235,8 @@ public final class MemoryJournal implements Journal, AutoCloseable {
               new WriteSeq(head),
               new MicroTime(headTime),
               syncOpen,
-              synchronous);
+              synchronous,
+              since);
     }
 
     void end(Refusal reason) {
@@ -337,6 +372,11 @@ public final class MemoryJournal implements Journal, AutoCloseable {
         hashedBlocks += blocks;
         return CompletableFuture.completedFuture(out.flip());
       }
+    }
+
+    @Override
+    public void takeOrders(OrderTaker orders) {
+      taker.complete(orders);
     }
 
     @Override

@@ -12,6 +12,7 @@ import io.tidemark.capture.VolumeCapture;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
+import io.tidemark.taporder.OrderDesk;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -60,6 +61,7 @@ final class TapHarness implements AutoCloseable {
   final List<Integer> states = new ArrayList<>();
   final AtomicInteger unanswered = new AtomicInteger();
   final TapLinkClient client;
+  final OrderDesk orders = new OrderDesk();
   volatile VolumeCapture capture;
   private Resync resync;
   private final Path directory;
@@ -89,11 +91,27 @@ final class TapHarness implements AutoCloseable {
       InetSocketAddress node,
       String volume)
       throws IOException {
+    this(disk, logFile, directory, new CaptureMemory(memoryBytes), limits, link, node, volume);
+  }
+
+  /**
+   * @param memory perhaps shared with other volumes
+   */
+  TapHarness(
+      ModelDisk disk,
+      CrashingLogFile logFile,
+      Path directory,
+      CaptureMemory memory,
+      CaptureLimits limits,
+      LinkSettings link,
+      InetSocketAddress node,
+      String volume)
+      throws IOException {
     this.disk = disk;
     this.logFile = logFile;
     this.directory = directory;
     this.limits = limits;
-    memory = new CaptureMemory(memoryBytes);
+    this.memory = memory;
     activity = ActivityLogs.open(logFile);
     if (activity.state().incarnation().isPresent()) {
       startCapture();
@@ -105,6 +123,7 @@ final class TapHarness implements AutoCloseable {
             activity,
             this::captureFor,
             link,
+            orders,
             watch);
     if (capture != null) {
       resync = new Resync("v", capture, disk, client, disk.size());

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.datastax.oss.driver.api.core.CqlSession;
 import io.tidemark.refusal.ErrorCode;
@@ -146,6 +147,61 @@ class EmbeddedCassandraTest {
     }
   }
 
+  /**
+   * The disk fills up under load, a real file system: the refusal says so, and once there is room
+   * again nothing that was acknowledged is lost.
+   */
+  @Test
+  void shouldSayThatTheDiskHasFilledUp() throws Exception {
+    assumeTrue("root".equals(System.getProperty("user.name")), "requires root to mount");
+    Path disk = directory.resolve("disk");
+    Path mount = Files.createDirectories(directory.resolve("mount")).toAbsolutePath();
+    try (java.io.RandomAccessFile file = new java.io.RandomAccessFile(disk.toFile(), "rw")) {
+      file.setLength(900L << 20);
+    }
+    run("mkfs.ext4", "-qF", disk.toString());
+    run("mount", "-o", "loop", disk.toString(), mount.toString());
+    try {
+      run("fallocate", "-l", "400MiB", mount.resolve("ballast").toString());
+      fillUp(mount);
+    } finally {
+      run("umount", mount.toString());
+    }
+  }
+
+  private static void fillUp(Path mount) throws Exception {
+    CassandraSettings settings =
+        TestCassandra.settings(
+            """
+            tidemark.cassandra { write-deadline = 2 s
+              embedded-server { minimum-free = 100 MiB, restart { attempts = 2, backoff-max = 1 s } }
+            }""");
+    try (EmbeddedCassandra cassandra = EmbeddedCassandra.start(settings.server(), mount)) {
+      settings = settings.withContactPoint(cassandra.contactPoint());
+      try (CqlSession session = CassandraSessions.open(settings)) {
+        Schema.create(session, settings);
+        try (CassandraSegmentStore store = new CassandraSegmentStore(session, settings, 2)) {
+          Load load = new Load(store, SEED);
+          try (load) {
+            Refusal refusal = cassandra.givenUp().toCompletableFuture().get(150, TimeUnit.SECONDS);
+            assertSays(refusal, ErrorCode.FAILED, "is full", "minimum-free", mount.toString());
+          }
+          System.out.println(load.acknowledged() + " segments fitted");
+          assertTrue(load.acknowledged() > 0);
+          Files.delete(mount.resolve("ballast"));
+          cassandra.restart();
+          load.verify(store);
+        }
+      }
+    }
+  }
+
+  private static void run(String... command) throws Exception {
+    Process process = new ProcessBuilder(command).inheritIO().start();
+    assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+    assertEquals(0, process.exitValue(), String.join(" ", command));
+  }
+
   @Test
   void shouldNotStartOnAFullDisk() {
     assertSays(
@@ -155,15 +211,64 @@ class EmbeddedCassandraTest {
         "minimum-free");
   }
 
+  /** A Java home that is made up of what it says of itself and a program. */
+  private Path java(String name, String release, String program) throws IOException {
+    Path home = directory.resolve(name);
+    Files.createDirectories(home.resolve("bin"));
+    Files.writeString(home.resolve("release"), release);
+    if (!program.isEmpty()) {
+      Path java = Files.writeString(home.resolve("bin/java"), program);
+      assertTrue(java.toFile().setExecutable(true));
+    }
+    return home;
+  }
+
+  private Refusal refusedOn(Path java) {
+    return refused("tidemark.cassandra.embedded-server.java-home = \"%s\"".formatted(java));
+  }
+
   @Test
   void shouldNotStartWithAnotherJava() throws Exception {
-    Path java = Files.createDirectories(directory.resolve("java"));
-    Files.writeString(java.resolve("release"), "JAVA_VERSION=\"21.0.2\"\n");
+    for (String other : List.of("1.8.0_412", "11.0.22", "21.0.2", "25")) {
+      String feature = other.startsWith("1.8") ? "8" : other.replaceAll("\\..*", "");
+      assertSays(
+          refusedOn(java("java-" + other, "JAVA_VERSION=\"" + other + "\"\n", "")),
+          ErrorCode.INVALID,
+          "needs Java 17",
+          "is Java " + feature,
+          "java-home");
+    }
+    // Another JDK of this machine, where it has one.
+    try (Stream<Path> homes = Files.list(Path.of("/usr/lib/jvm"))) {
+      for (Path home : homes.filter(h -> Files.isReadable(h.resolve("release"))).toList()) {
+        if (!Files.readString(home.resolve("release")).contains("JAVA_VERSION=\"17")) {
+          System.out.println("refused: " + home);
+          assertSays(refusedOn(home), ErrorCode.INVALID, "needs Java 17", home.toString());
+        }
+      }
+    }
+  }
+
+  @Test
+  void shouldNameAJavaThatCannotBeRun() throws Exception {
+    assertSays(refusedOn(Path.of("/nowhere")), ErrorCode.INVALID, "/nowhere", "java-home");
     assertSays(
-        refused("tidemark.cassandra.embedded-server.java-home = \"%s\"".formatted(java)),
-        ErrorCode.INVALID,
-        "needs Java 17",
-        "is Java 21");
+        refusedOn(java("odd", "VERSION=17\n", "")), ErrorCode.INVALID, "odd", "which Java it is");
+    String seventeen = "JAVA_VERSION=\"17.0.15\"\n";
+    assertSays(
+        refusedOn(java("empty", seventeen, "")), ErrorCode.INVALID, "empty/bin/java", "java-home");
+    assertSays(
+        refusedOn(java("broken", seventeen, "#!/nowhere/sh\n")),
+        ErrorCode.FAILED,
+        "broken/bin/java",
+        "java-home");
+    // It lies about its version: what the program says is shown.
+    assertSays(
+        refusedOn(
+            java("lying", seventeen, "#!/bin/sh\necho Unrecognized option: --add-opens\nexit 1\n")),
+        ErrorCode.FAILED,
+        "ended during its start with status 1",
+        "Unrecognized option");
   }
 
   @Test

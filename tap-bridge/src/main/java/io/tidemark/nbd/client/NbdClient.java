@@ -1,5 +1,8 @@
 package io.tidemark.nbd.client;
 
+import io.tidemark.nbd.protocol.PlainTransport;
+import io.tidemark.nbd.protocol.TlsTransport;
+import io.tidemark.nbd.protocol.Transport;
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
@@ -9,6 +12,10 @@ import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
+import javax.net.ssl.SSLParameters;
 
 /**
  * One connection to one export, fixed newstyle with simple replies (NBD protocol specification).
@@ -20,6 +27,7 @@ public final class NbdClient implements Closeable {
   private static final long OPTION_REPLY_MAGIC = 0x3e889045565a9L;
   private static final int REQUEST_MAGIC = 0x25609513;
   private static final int REPLY_MAGIC = 0x67446698;
+  private static final int OPTION_STARTTLS = 5;
   private static final int OPTION_GO = 7;
   private static final int REPLY_ACK = 1;
   private static final int REPLY_INFO = 3;
@@ -33,22 +41,39 @@ public final class NbdClient implements Closeable {
   private static final int FLAG_FUA = 1;
   private static final int FLAG_NO_HOLE = 2;
 
-  private final SocketChannel channel;
   private final ByteBuffer header = ByteBuffer.allocate(64);
+  private final ByteBuffer[] parts = new ByteBuffer[2];
+  private Transport transport;
   private long sizeBytes;
   private int transmissionFlags;
   private long cookie;
 
-  private NbdClient(SocketChannel channel) {
-    this.channel = channel;
+  private NbdClient(Transport transport) {
+    this.transport = transport;
   }
 
   /** Connects and enters the transmission phase; fails when the server refuses the export. */
   public static NbdClient connect(NbdUri uri) throws IOException {
+    return connect(uri, Optional.empty());
+  }
+
+  /**
+   * As above, encrypted when the URI says so.
+   *
+   * @param tls the own certificate and whom to trust; the server's must name the URI's host
+   */
+  public static NbdClient connect(NbdUri uri, Optional<SSLContext> tls) throws IOException {
+    if (uri.tls() && tls.isEmpty()) {
+      throw new IOException("the server asks for TLS, and there is no certificate to show");
+    }
     SocketChannel channel = open(uri.address());
     try {
-      NbdClient client = new NbdClient(channel);
-      client.negotiate(uri.export());
+      NbdClient client = new NbdClient(new PlainTransport(channel));
+      client.greet();
+      if (uri.tls()) {
+        client.encrypt(tls.get(), (InetSocketAddress) uri.address());
+      }
+      client.go(uri.export());
       return client;
     } catch (IOException | RuntimeException e) {
       channel.close();
@@ -64,16 +89,37 @@ public final class NbdClient implements Closeable {
     return channel;
   }
 
-  private void negotiate(String export) throws IOException {
+  private void greet() throws IOException {
     ByteBuffer greeting = receive(18);
     if (greeting.getLong() != MAGIC || greeting.getLong() != OPTION_MAGIC) {
       throw new IOException("not an NBD server of the fixed newstyle");
     }
+    sendAll(ByteBuffer.allocate(4).putInt(3).flip());
+  }
+
+  private void encrypt(SSLContext context, InetSocketAddress server) throws IOException {
+    sendAll(ByteBuffer.allocate(16).putLong(OPTION_MAGIC).putInt(OPTION_STARTTLS).putInt(0).flip());
+    awaitAck("TLS");
+    SSLEngine engine = context.createSSLEngine(server.getHostString(), server.getPort());
+    engine.setUseClientMode(true);
+    SSLParameters parameters = engine.getSSLParameters();
+    parameters.setEndpointIdentificationAlgorithm("HTTPS");
+    engine.setSSLParameters(parameters);
+    TlsTransport encrypted = new TlsTransport(transport, engine);
+    encrypted.handshake();
+    transport = encrypted;
+  }
+
+  private void go(String export) throws IOException {
     byte[] name = export.getBytes(StandardCharsets.UTF_8);
-    ByteBuffer go = ByteBuffer.allocate(4 + 16 + 4 + name.length + 2);
-    go.putInt(3).putLong(OPTION_MAGIC).putInt(OPTION_GO).putInt(4 + name.length + 2);
+    ByteBuffer go = ByteBuffer.allocate(16 + 4 + name.length + 2);
+    go.putLong(OPTION_MAGIC).putInt(OPTION_GO).putInt(4 + name.length + 2);
     go.putInt(name.length).put(name).putShort((short) 0).flip();
     sendAll(go);
+    awaitAck("export '" + export + "'");
+  }
+
+  private void awaitAck(String asked) throws IOException {
     while (true) {
       ByteBuffer reply = receive(20);
       if (reply.getLong() != OPTION_REPLY_MAGIC) {
@@ -92,8 +138,7 @@ public final class NbdClient implements Closeable {
       }
       if (type < 0) {
         String text = StandardCharsets.UTF_8.decode(body).toString();
-        throw new NbdClientException(
-            type & 0xffff, "the server refused export '" + export + "': " + text);
+        throw new NbdClientException(type & 0xffff, "the server refused " + asked + ": " + text);
       }
       if (type == REPLY_INFO && body.getShort() == 0) {
         sizeBytes = body.getLong();
@@ -171,16 +216,14 @@ public final class NbdClient implements Closeable {
       sendAll(header);
       return;
     }
-    ByteBuffer[] both = {header, data.duplicate()};
-    while (both[1].hasRemaining() || header.hasRemaining()) {
-      channel.write(both);
-    }
+    parts[0] = header;
+    parts[1] = data.duplicate();
+    transport.write(parts, 2);
   }
 
   private void sendAll(ByteBuffer bytes) throws IOException {
-    while (bytes.hasRemaining()) {
-      channel.write(bytes);
-    }
+    parts[0] = bytes;
+    transport.write(parts, 1);
   }
 
   private ByteBuffer receive(int length) throws IOException {
@@ -195,7 +238,7 @@ public final class NbdClient implements Closeable {
 
   private void receiveInto(ByteBuffer buffer, boolean flip) throws IOException {
     while (buffer.hasRemaining()) {
-      if (channel.read(buffer) < 0) {
+      if (transport.read(buffer) < 0) {
         throw new EOFException("the server closed the connection");
       }
     }
@@ -207,13 +250,15 @@ public final class NbdClient implements Closeable {
   /** Says goodbye and closes; an answer is not expected. */
   @Override
   public void close() throws IOException {
-    try (channel) {
+    try {
       send(COMMAND_DISCONNECT, 0, 0, 0, null);
+    } finally {
+      transport.close();
     }
   }
 
   /** Closes without a word, as a host does that loses its power. */
   public void abort() throws IOException {
-    channel.close();
+    transport.close();
   }
 }

@@ -10,7 +10,9 @@ import io.tidemark.nbd.protocol.Handshake;
 import io.tidemark.nbd.protocol.Nbd;
 import io.tidemark.nbd.protocol.NbdLimits;
 import io.tidemark.nbd.protocol.Negotiated;
+import io.tidemark.nbd.protocol.PlainTransport;
 import io.tidemark.nbd.protocol.ProtocolViolation;
+import io.tidemark.nbd.protocol.TlsTransport;
 import io.tidemark.nbd.protocol.Transport;
 import io.tidemark.nbd.slab.SlabPayload;
 import io.tidemark.position.ByteRange;
@@ -171,7 +173,9 @@ public final class Connection implements Runnable {
     while (true) {
       if (intake.has(headerBytes)) {
         parse(headerBytes);
-        if (type == Nbd.CMD_DISC) {
+        if (type == Nbd.CMD_DISC || closing) {
+          // Not ESHUTDOWN: a client that connects again sends anew what was not answered, but
+          // hands an error on to its user.
           return;
         }
         batch++;
@@ -263,10 +267,6 @@ public final class Connection implements Runnable {
   /** Checks the parsed request; returns why it is refused, with {@code refusal} set, or null. */
   private String check() {
     refusal = NbdError.EINVAL;
-    if (closing) {
-      refusal = NbdError.ESHUTDOWN;
-      return "the server is shutting down";
-    }
     Command command = type < COMMANDS.length ? COMMANDS[type] : null;
     if (command == null) {
       return "unknown command " + type;

@@ -52,9 +52,7 @@ final class Reclaimer {
   /** Files with less deleted data than this wait. */
   private static final long DEAD_BYTES_MIN = 4 << 20;
 
-  /** A table whose compaction brought less than this part of what was expected rests. */
-  private static final double GAIN_MIN = 0.5;
-
+  /** A table whose files do not get smaller rests. */
   private static final long REST_NANOS = TimeUnit.MINUTES.toNanos(5);
 
   private static final int FILES_A_ROUND_MAX = 32;
@@ -113,39 +111,37 @@ final class Reclaimer {
 
   private void reclaim(ColumnFamilyStore table)
       throws IOException, InterruptedException, ExecutionException {
+    long before = -1;
     for (int i = 0; i < FILES_A_ROUND_MAX; i++) {
       Optional<Candidate> most =
           candidates(table).stream().max(Comparator.comparingLong(Candidate::deadBytes));
       if (most.isEmpty()) {
         return;
       }
-      if (most.get().flushFirst()) {
-        table.forceBlockingFlush(ColumnFamilyStore.FlushReason.INTERNALLY_FORCED);
-      }
-      // Others write meanwhile, which looks as if little was gained: then it waits, too.
-      if (!compact(table, most.get())) {
+      if (most.get().deadBytes() == before) {
+        LOG.warn("{}: compacting a file of deleted data in vain", table.name);
         resting.put(table, System.nanoTime());
         return;
       }
+      before = most.get().deadBytes();
+      if (most.get().flushFirst()) {
+        table.forceBlockingFlush(ColumnFamilyStore.FlushReason.INTERNALLY_FORCED);
+      }
+      compact(table, most.get());
     }
   }
 
-  private static boolean compact(ColumnFamilyStore table, Candidate candidate)
+  private static void compact(ColumnFamilyStore table, Candidate candidate)
       throws InterruptedException, ExecutionException {
-    long before = candidate.file().onDiskLength();
-    long bytes = table.metric.liveDiskSpaceUsed.getCount();
+    LOG.info(
+        "compacting {}: {} of {} bytes are deleted",
+        candidate.file().descriptor,
+        candidate.deadBytes(),
+        candidate.file().onDiskLength());
     CompactionManager.instance
         .submitUserDefined(
             table, List.of(candidate.file().descriptor), table.gcBefore(FBUtilities.nowInSeconds()))
         .get();
-    long gain = bytes - table.metric.liveDiskSpaceUsed.getCount();
-    LOG.info(
-        "compacted {} of {} bytes, {} of them deleted: {} bytes less",
-        candidate.file().descriptor,
-        before,
-        candidate.deadBytes(),
-        gain);
-    return gain > GAIN_MIN * candidate.deadBytes();
   }
 
   private static List<Candidate> candidates(ColumnFamilyStore table) throws IOException {
@@ -198,7 +194,7 @@ final class Reclaimer {
     return new Candidate(file, dead, flush);
   }
 
-  /** Whether a source has a deletion of the whole partition that came after the file's data. */
+  /** Whether a source has a deletion of the whole partition that came after all of the file. */
   private static boolean deletes(UnfilteredSource source, SSTableReader file, DecoratedKey key) {
     try (UnfilteredRowIterator partition =
         source.rowIterator(
@@ -208,7 +204,7 @@ final class Reclaimer {
             false,
             SSTableReadsListener.NOOP_LISTENER)) {
       return partition != null
-          && partition.partitionLevelDeletion().deletes(file.getMinTimestamp());
+          && partition.partitionLevelDeletion().deletes(file.getMaxTimestamp());
     }
   }
 }

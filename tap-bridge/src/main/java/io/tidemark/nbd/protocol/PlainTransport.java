@@ -1,6 +1,5 @@
-package io.tidemark.nbd.connection;
+package io.tidemark.nbd.protocol;
 
-import io.tidemark.nbd.protocol.Transport;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
@@ -9,11 +8,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** A blocking socket as it is: one system call for each read and each batch of replies. */
-final class PlainTransport implements Transport {
+public final class PlainTransport implements Transport {
   private static final Logger LOG = LoggerFactory.getLogger(PlainTransport.class);
   private final SocketChannel socket;
 
-  PlainTransport(SocketChannel socket) {
+  public PlainTransport(SocketChannel socket) {
     this.socket = socket;
   }
 

@@ -1,6 +1,5 @@
-package io.tidemark.nbd.connection;
+package io.tidemark.nbd.protocol;
 
-import io.tidemark.nbd.protocol.Transport;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -14,7 +13,7 @@ import javax.net.ssl.SSLEngineResult.Status;
  * the engine say after the handshake (key updates, session tickets) is written by the reader under
  * the writer's lock.
  */
-final class TlsTransport implements Transport {
+public final class TlsTransport implements Transport {
   private static final ByteBuffer NOTHING = ByteBuffer.allocate(0);
 
   private final Transport under;
@@ -25,7 +24,7 @@ final class TlsTransport implements Transport {
   private ByteBuffer opened;
   private ByteBuffer sealed;
 
-  TlsTransport(Transport under, SSLEngine engine) {
+  public TlsTransport(Transport under, SSLEngine engine) {
     this.under = under;
     this.engine = engine;
     this.received = ByteBuffer.allocateDirect(4 * engine.getSession().getPacketBufferSize()).flip();
@@ -34,12 +33,11 @@ final class TlsTransport implements Transport {
   }
 
   /**
-   * The server's side of the handshake.
+   * The handshake, on the side that the engine is set to.
    *
-   * @throws IOException also when the client has no acceptable certificate
+   * @throws IOException also when the peer has no acceptable certificate
    */
-  void handshake() throws IOException {
-    engine.setUseClientMode(false);
+  public void handshake() throws IOException {
     engine.beginHandshake();
     while (true) {
       HandshakeStatus status = engine.getHandshakeStatus();
@@ -48,7 +46,7 @@ final class TlsTransport implements Transport {
         case NEED_TASK -> runTasks();
         case NEED_UNWRAP, NEED_UNWRAP_AGAIN -> {
           if (!unwrapOnce()) {
-            throw new EOFException("the client left during the TLS handshake");
+            throw new EOFException("the peer left during the TLS handshake");
           }
         }
         default -> {
