@@ -15,6 +15,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.tidemark.index.MappedExtent;
 import io.tidemark.order.OrderKind;
 import io.tidemark.order.TapOrder;
+import io.tidemark.point.Changes;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.ByteRange;
@@ -327,6 +328,11 @@ class TapSessionTest {
               .filter(range::overlaps)
               .map(r -> new MappedExtent(r.offset(), r.length(), 1, 1, 0))
               .toList());
+    }
+
+    @Override
+    public CompletionStage<Changes> changedAfter(WriteSeq seq, ByteRange within, int rangesMax) {
+      throw new UnsupportedOperationException("a session compares no points");
     }
   }
 }

@@ -10,6 +10,9 @@ import akka.actor.testkit.typed.javadsl.ActorTestKit;
 import akka.actor.testkit.typed.javadsl.TestProbe;
 import akka.actor.typed.javadsl.Adapter;
 import com.typesafe.config.ConfigFactory;
+import io.tidemark.drill.DrillEvent;
+import io.tidemark.drill.DrillResult;
+import io.tidemark.drill.DrillSpec;
 import io.tidemark.group.GroupDirectory;
 import io.tidemark.group.GroupEntity;
 import io.tidemark.group.GroupEvent;
@@ -115,6 +118,19 @@ class EventSerializerTest {
           "node-1",
           new MicroTime(7));
 
+  private static final DrillSpec DRILL =
+      new DrillSpec(
+          "nightly", new VolumeName("d"), "latest", "command", List.of("own.sh", "-v"), 3_600, 60);
+  private static final DrillResult DRILLED =
+      new DrillResult(
+          "r1",
+          Optional.of(ID),
+          Optional.of(IMAGE.point()),
+          10,
+          20,
+          DrillResult.Verdict.PASSED,
+          "exit code 0");
+
   /**
    * One of each stored type, as version 1 wrote it. A file is only ever added: a type that changes
    * its shape gets another name or an added field, and keeps its old file.
@@ -170,6 +186,10 @@ class EventSerializerTest {
     all.put("image-closed.1", new ImageEvent.ImageClosed());
     all.put("image-name-taken.1", new ImageDirectory.NameTaken("d-seq9", "node-1"));
     all.put("image-name-freed.1", new ImageDirectory.NameFreed("d-seq9"));
+    all.put("drill-created.1", new DrillEvent.DrillCreated(DRILL, 9));
+    all.put("drill-deleted.1", new DrillEvent.DrillDeleted("nightly"));
+    all.put("drill-run-began.1", new DrillEvent.DrillRunBegan("nightly", "r1", "node-1", 10, 70));
+    all.put("drill-run-ended.1", new DrillEvent.DrillRunEnded("nightly", DRILLED));
     all.put("volume-forgotten.1", new DirectoryEvent.VolumeForgotten(new VolumeName("disk")));
     all.put("tag-requested.1", new TagEvent.TagRequested(TAG_SPEC));
     all.put("tag-quiescing.1", new TagEvent.TagQuiescing(7 << 16));
@@ -225,6 +245,7 @@ class EventSerializerTest {
             VolumeEvent.class,
             DirectoryEvent.class,
             ImageEvent.class,
+            DrillEvent.class,
             ImageDirectory.Event.class,
             TagEvent.class,
             GroupEvent.class,

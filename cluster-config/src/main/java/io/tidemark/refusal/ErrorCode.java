@@ -30,6 +30,8 @@ public enum ErrorCode {
   FORBIDDEN(403, 3),
   /** A named limit was exceeded. */
   LIMIT(413, 3),
+  /** There is content, but nothing that can read files in it: no known or a damaged file system. */
+  UNREADABLE(422, 3),
   /** Stored data failed its checksum; it is never served. */
   CORRUPT(500, 1),
   /** A local resource failed: disk, port, child process. */

@@ -32,6 +32,7 @@ import picocli.CommandLine.Command;
       VolumesCommand.class,
       TagsCommand.class,
       NbdCommand.class,
+      FilesCommand.class,
       SizingCommand.class,
       RetentionCommand.class
     })
@@ -67,6 +68,6 @@ public final class BenchCommand implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "name a benchmark: ingest, open, image, volumes, tags, nbd, sizing or retention");
+        "name a benchmark: ingest, open, image, volumes, tags, nbd, files, sizing or retention");
   }
 }

@@ -35,11 +35,14 @@ final class NbdCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    return runScript("nbd.py", options);
+  }
+
+  /** Runs a script of {@code node/bench}; gives its exit code. */
+  static int runScript(String name, List<String> options) throws IOException, InterruptedException {
     String launcher = System.getProperty(LAUNCHER);
-    Path script =
-        launcher == null
-            ? Path.of("node/bench/nbd.py")
-            : Path.of(launcher).resolveSibling("node/bench/nbd.py");
+    String place = "node/bench/" + name;
+    Path script = launcher == null ? Path.of(place) : Path.of(launcher).resolveSibling(place);
     if (!Files.isReadable(script)) {
       throw new Refusal(ErrorCode.NOT_FOUND, script + " is not there: run this from a source tree");
     }

@@ -105,6 +105,30 @@ final class Amounts {
     return seconds + "s";
   }
 
+  /** Reads a duration such as {@code 30s}, {@code 15m}, {@code 1h} or {@code 7d}, in seconds. */
+  static long duration(String text) {
+    Matcher form = SIZE.matcher(text.strip());
+    if (!form.matches()) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is no duration: use a whole number with s, m, h or d, such as 15m");
+    }
+    long unit =
+        switch (form.group(2)) {
+          case "", "s" -> 1;
+          case "m", "min" -> 60;
+          case "h" -> 3_600;
+          case "d" -> 86_400;
+          default ->
+              throw new IllegalArgumentException(
+                  "'" + text + "' has an unknown unit: use s, m, h or d");
+        };
+    try {
+      return Math.multiplyExact(Long.parseLong(form.group(1)), unit);
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException("'" + text + "' is longer than there can be", e);
+    }
+  }
+
   /** Such as {@code 0.3 s}, {@code 2 min 5 s} or {@code 3 h 20 min}. */
   static String seconds(double seconds) {
     if (seconds < 60) {

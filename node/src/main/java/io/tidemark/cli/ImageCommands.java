@@ -179,7 +179,7 @@ final class ImageCommands implements Runnable {
               names = "--format",
               required = true,
               paramLabel = "FORMAT",
-              description = "raw or qcow2")
+              description = "raw, qcow2, vmdk or vhdx")
           String format,
       @Option(
               names = "--detach",

@@ -12,7 +12,8 @@ import picocli.CommandLine.Parameters;
     name = "jobs",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "[COMMAND]",
-    description = "List, show and cancel the node's long work: exports and verifications.",
+    description =
+        "List, show and cancel the node's long work: exports, verifications and rollbacks.",
     footer = {"", "Example:", "  tidemark jobs cancel $(tidemark jobs --json | jq -r '.[0].id')"})
 final class JobCommands implements Runnable {
   @Mixin private Asking asking;
@@ -54,7 +55,9 @@ final class JobCommands implements Runnable {
   @Command(
       name = "cancel",
       mixinStandardHelpOptions = true,
-      description = "Stop a job; what it has made so far is removed.")
+      description =
+          "Stop a job. What an export has made is removed; a volume that is being rolled back stays as"
+              + " it is then, and the job says how to go on.")
   void cancel(
       @Mixin Asking asking, @Parameters(paramLabel = "JOB", description = "its id") String id) {
     JsonNode job = asking.client().delete("/jobs/" + NodeClient.escaped(id));

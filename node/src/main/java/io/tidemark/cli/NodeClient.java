@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.net.http.HttpClient;
@@ -57,6 +58,11 @@ public final class NodeClient {
     return send(request(path).GET());
   }
 
+  /** As {@link #get}, for what may take long. */
+  public JsonNode getLong(String path) {
+    return send(HttpRequest.newBuilder(node.resolve("/api/v1" + path)).GET());
+  }
+
   /** Posts a JSON object, or nothing when it is empty. */
   public JsonNode post(String path, ObjectNode body) {
     return send(
@@ -75,6 +81,42 @@ public final class NodeClient {
 
   public JsonNode delete(String path) {
     return send(request(path).DELETE());
+  }
+
+  /** What comes as bytes: how many there will be, and they themselves. */
+  public interface Download {
+    /**
+     * @param length bytes; negative when the node does not say
+     */
+    void receive(long length, InputStream content) throws IOException;
+  }
+
+  /**
+   * Fetches bytes of any number.
+   *
+   * @param receiver what it throws is thrown as {@code FAILED}; a connection that breaks before the
+   *     end is an {@link IOException} of the stream
+   */
+  public void download(String path, Download receiver) {
+    HttpRequest request = HttpRequest.newBuilder(node.resolve("/api/v1" + path)).build();
+    HttpResponse<InputStream> response;
+    try {
+      response = http.send(request, BodyHandlers.ofInputStream());
+    } catch (IOException e) {
+      throw unreachable(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new Refusal(ErrorCode.FAILED, "interrupted while the node was working on it", e);
+    }
+    try (InputStream content = response.body()) {
+      if (response.statusCode() >= ERROR_STATUS_MIN) {
+        throw refusal(
+            response.statusCode(), new String(content.readAllBytes(), StandardCharsets.UTF_8));
+      }
+      receiver.receive(response.headers().firstValueAsLong("Content-Length").orElse(-1), content);
+    } catch (IOException e) {
+      throw new Refusal(ErrorCode.FAILED, "the content did not arrive whole: " + e.getMessage(), e);
+    }
   }
 
   /** The data of each server-sent event until the node goes away or the thread is interrupted. */

@@ -22,15 +22,24 @@ final class Table {
   void print(PrintWriter out, String whenEmpty) {
     if (rows.size() == 1) {
       out.println(whenEmpty);
-      return;
+    } else {
+      print(out, rows);
     }
+  }
+
+  /** Prints the rows without the headings, below those of another table. */
+  void printMore(PrintWriter out) {
+    print(out, rows.subList(1, rows.size()));
+  }
+
+  private void print(PrintWriter out, List<String[]> shown) {
     int[] widths = new int[rows.get(0).length];
     for (String[] row : rows) {
       for (int i = 0; i < row.length; i++) {
         widths[i] = Math.max(widths[i], row[i].length());
       }
     }
-    for (String[] row : rows) {
+    for (String[] row : shown) {
       StringBuilder line = new StringBuilder();
       for (int i = 0; i < row.length; i++) {
         line.append(row[i]).append(" ".repeat(widths[i] - row[i].length())).append(GAP);

@@ -84,6 +84,15 @@ final class TimelineCommand implements Runnable {
             + timeline.path("head").path("seq").asText()
             + " at "
             + timeline.path("head").path("time").asText());
+    JsonNode proven = timeline.path("proven");
+    if (proven.isObject()) {
+      out.println(
+          "last proven point seq %s at %s, checked %s"
+              .formatted(
+                  proven.path("seq").asText(),
+                  proven.path("time").asText(),
+                  proven.path("checked").asText()));
+    }
     for (JsonNode tag : timeline.path("tags")) {
       out.println(
           "tag: %s of group %s, seq %s at %s"

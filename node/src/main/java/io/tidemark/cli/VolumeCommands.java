@@ -193,6 +193,17 @@ final class VolumeCommands implements Runnable {
               + " of "
               + Amounts.size(sync.path("totalBytes").asLong()));
     }
+    JsonNode proven = volume.path("proven");
+    line(
+        out,
+        "last proven point",
+        proven.isObject()
+            ? position(proven)
+                + " by drill "
+                + proven.path("drill").asText()
+                + ", checked "
+                + proven.path("checked").asText()
+            : "none: 'tidemark drill create' proves points on a schedule");
     for (JsonNode dark : volume.path("dark")) {
       line(out, "dark", DarkText.of(dark));
     }

@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.UUID;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -51,23 +52,31 @@ public final class ExportJobs implements Exports, AutoCloseable {
   /** The formats that can be written. */
   private enum Format {
     RAW,
-    QCOW2;
+    QCOW2,
+    VMDK,
+    VHDX;
 
-    DiskFileWriter writer(FileChannel file, long sizeBytes) {
-      return this == RAW ? new RawWriter(file, sizeBytes) : new Qcow2Writer(file, sizeBytes);
+    DiskFileWriter writer(FileChannel file, long sizeBytes, DiskLabel label) {
+      return switch (this) {
+        case RAW -> new RawWriter(file, sizeBytes);
+        case QCOW2 -> new Qcow2Writer(file, sizeBytes);
+        case VMDK -> new VmdkWriter(file, sizeBytes, label);
+        case VHDX -> new VhdxWriter(file, sizeBytes, label);
+      };
     }
 
     static Format of(String name) {
       return switch (name) {
         case "raw" -> RAW;
         case "qcow2" -> QCOW2;
+        case "vmdk" -> VMDK;
+        case "vhdx" -> VHDX;
         default ->
             throw new Refusal(
                 ErrorCode.INVALID,
                 "the format '"
                     + Refusal.printable(name)
-                    + "' cannot be written; supported are raw and qcow2, which qemu-img converts"
-                    + " to others");
+                    + "' cannot be written; supported are raw, qcow2, vmdk and vhdx");
       };
     }
   }
@@ -178,7 +187,8 @@ public final class ExportJobs implements Exports, AutoCloseable {
             points
                 .hold(located, holder(control), HOLD)
                 .thenCompose(held -> points.open(located))
-                .thenComposeAsync(reader -> run(control, reader, format, target), disk)
+                .thenComposeAsync(
+                    reader -> run(control, reader, format, target, label(located, target)), disk)
                 .whenComplete((done, failure) -> ended(located, control)));
   }
 
@@ -198,8 +208,16 @@ public final class ExportJobs implements Exports, AutoCloseable {
             });
   }
 
+  /** Another id for each point and file, the same when the same export is repeated. */
+  private static DiskLabel label(Located located, Path target) {
+    String what = located.volume() + " " + located.point().seq() + " " + target;
+    return new DiskLabel(
+        target.getFileName().toString(),
+        UUID.nameUUIDFromBytes(what.getBytes(StandardCharsets.UTF_8)));
+  }
+
   private CompletionStage<Void> run(
-      JobControl control, PointReader reader, Format format, Path target) {
+      JobControl control, PointReader reader, Format format, Path target, DiskLabel label) {
     Path part = target.resolveSibling(target.getFileName() + PART_SUFFIX);
     Path record = records.resolve(control.id() + RECORD_SUFFIX);
     FileChannel file;
@@ -219,7 +237,7 @@ public final class ExportJobs implements Exports, AutoCloseable {
       deleteRecord(record);
       throw clear(part, e);
     }
-    DiskFileWriter writer = format.writer(file, reader.sizeBytes());
+    DiskFileWriter writer = format.writer(file, reader.sizeBytes(), label);
     return new PointCopy(reader, writer, control, disk)
         .run()
         .thenRunAsync(() -> complete(control, writer, part, target), disk)

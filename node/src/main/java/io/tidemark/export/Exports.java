@@ -10,7 +10,8 @@ public interface Exports {
   /**
    * What to write.
    *
-   * @param format {@code raw} or {@code qcow2}
+   * @param format {@code raw}, {@code qcow2}, {@code vmdk} (monolithicSparse) or {@code vhdx}
+   *     (dynamic)
    * @param path an absolute path on the node's machine, in a directory that exists
    */
   record ExportRequest(VolumeName volume, At at, String format, String path) {}

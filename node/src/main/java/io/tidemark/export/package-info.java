@@ -1,5 +1,6 @@
 /**
- * Export of recovery points to files, raw and qcow2, as jobs.
+ * Export of recovery points to files as jobs: raw, qcow2, VMDK and VHDX, written without any tool
+ * of theirs.
  *
  * <p>Invariants:
  *

@@ -51,6 +51,7 @@ public final class AdminRoutes extends Exchange {
 
   public AdminRoutes(AdminServices services) {
     this.services = services;
+    FileRoutes files = new FileRoutes(services.files());
     Route volumes =
         new VolumeRoutes(
                 services.site(),
@@ -58,14 +59,20 @@ public final class AdminRoutes extends Exchange {
                 services.points(),
                 services.images(),
                 services.verifications(),
+                services.recovery().drills(),
+                files,
                 services.clock())
             .route();
     Route retention = new RetentionRoutes(services.retention(), services.sizing()).route();
     Route images =
-        new ImageRoutes(services.images(), new GroupImages(services.groups(), services.images()))
+        new ImageRoutes(
+                services.images(), new GroupImages(services.groups(), services.images()), files)
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
+    Route compare = new CompareRoutes(services.recovery().comparisons()).route();
+    Route drills = new DrillRoutes(services.recovery().drills()).route();
+    Route rollback = new RollbackRoutes(services.recovery().rollbacks()).route();
     this.api =
         pathPrefix(
             "api",
@@ -78,6 +85,9 @@ public final class AdminRoutes extends Exchange {
                             path("events", () -> get(this::events)),
                             retention,
                             volumes,
+                            compare,
+                            rollback,
+                            drills,
                             groups,
                             images,
                             jobs)));

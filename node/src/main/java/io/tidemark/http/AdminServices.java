@@ -1,6 +1,7 @@
 package io.tidemark.http;
 
 import io.tidemark.export.Exports;
+import io.tidemark.files.VolumeFiles;
 import io.tidemark.group.Groups;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
@@ -22,5 +23,7 @@ public record AdminServices(
     Exports exports,
     Verifications verifications,
     Sizing sizing,
+    RecoveryServices recovery,
+    VolumeFiles files,
     NodeStatus status,
     MicroClock clock) {}

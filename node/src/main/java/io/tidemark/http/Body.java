@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * The JSON object that a request carries; every way in which it can be wrong is {@code INVALID}.
@@ -110,6 +111,31 @@ final class Body {
       numbers.add(number.longValue());
     }
     return numbers;
+  }
+
+  /** A list of strings; empty when it is missing. */
+  List<String> texts(String field) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return List.of();
+    }
+    List<String> texts = new ArrayList<>();
+    for (JsonNode element : value) {
+      if (element.isTextual()) {
+        texts.add(element.textValue());
+      }
+    }
+    if (!value.isArray() || texts.size() != value.size()) {
+      throw new Refusal(ErrorCode.INVALID, "'" + field + "' must be a list of strings");
+    }
+    return texts;
+  }
+
+  OptionalLong optionalNumber(String field) {
+    JsonNode value = json.path(field);
+    return value.isMissingNode() || value.isNull()
+        ? OptionalLong.empty()
+        : OptionalLong.of(wholeNumber(field));
   }
 
   long wholeNumber(String field) {

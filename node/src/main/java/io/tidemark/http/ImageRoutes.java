@@ -14,14 +14,16 @@ import io.tidemark.refusal.Refusal;
 import java.util.List;
 import java.util.Optional;
 
-/** {@code /images}: open, list, show, close. */
+/** {@code /images}: open, list, show, close, read files. */
 final class ImageRoutes extends Exchange {
   private final Images images;
   private final GroupImages groupImages;
+  private final FileRoutes files;
 
-  ImageRoutes(Images images, GroupImages groupImages) {
+  ImageRoutes(Images images, GroupImages groupImages, FileRoutes files) {
     this.images = images;
     this.groupImages = groupImages;
+    this.files = files;
   }
 
   Route route() {
@@ -30,7 +32,8 @@ final class ImageRoutes extends Exchange {
         () ->
             concat(
                 pathEndOrSingleSlash(() -> concat(get(this::list), post(this::open))),
-                path(segment(), name -> concat(get(() -> show(name)), delete(() -> close(name))))));
+                path(segment(), name -> concat(get(() -> show(name)), delete(() -> close(name)))),
+                pathPrefix(segment(), files::ofImage)));
   }
 
   private Route list() {

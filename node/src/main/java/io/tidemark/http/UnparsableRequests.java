@@ -26,7 +26,11 @@ public final class UnparsableRequests extends ParsingErrorHandler {
     Config with =
         ConfigFactory.parseMap(
                 Map.of(
-                    "akka.http.server.parsing.error-handler", UnparsableRequests.class.getName()))
+                    "akka.http.server.parsing.error-handler",
+                    UnparsableRequests.class.getName(),
+                    // A file's path of 4 096 bytes, each encoded as three characters.
+                    "akka.http.server.parsing.max-uri-length",
+                    RawQuery.LENGTH_MAX))
             .withFallback(akka);
     return ServerSettings.apply(with);
   }

@@ -8,6 +8,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.tidemark.catalog.TagCatalog;
+import io.tidemark.drill.DrillState;
+import io.tidemark.drillrun.Drills;
 import io.tidemark.group.Groups;
 import io.tidemark.image.ImageSummary;
 import io.tidemark.image.Images;
@@ -15,20 +17,26 @@ import io.tidemark.image.VolumePoints;
 import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.Site;
+import io.tidemark.site.VolumeSummary;
 import io.tidemark.tag.TagSummary;
 import io.tidemark.verify.Verifications;
 import java.time.DateTimeException;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletionStage;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** {@code /volumes}: create, list, show, delete, timeline, points, verify. */
+/** {@code /volumes}: create, list, show, delete, timeline, points, files, verify. */
 final class VolumeRoutes extends Exchange {
   static final int SECTOR_BYTES = 512;
+  private static final Logger LOG = LoggerFactory.getLogger(VolumeRoutes.class);
   static final long VOLUME_BYTES_MAX = 64L << 40;
 
   /** Tags that a timeline shows, the newest. */
@@ -42,6 +50,8 @@ final class VolumeRoutes extends Exchange {
   private final VolumePoints points;
   private final Images images;
   private final Verifications verifications;
+  private final Drills drills;
+  private final FileRoutes files;
   private final MicroClock clock;
 
   VolumeRoutes(
@@ -50,12 +60,16 @@ final class VolumeRoutes extends Exchange {
       VolumePoints points,
       Images images,
       Verifications verifications,
+      Drills drills,
+      FileRoutes files,
       MicroClock clock) {
     this.site = site;
     this.groups = groups;
     this.points = points;
     this.images = images;
     this.verifications = verifications;
+    this.drills = drills;
+    this.files = files;
     this.clock = clock;
   }
 
@@ -73,6 +87,7 @@ final class VolumeRoutes extends Exchange {
         pathEndOrSingleSlash(() -> concat(get(() -> show(name)), delete(() -> remove(name)))),
         path("timeline", () -> get(() -> timeline(name))),
         path("points", () -> get(() -> point(name))),
+        files.ofVolume(name),
         path(
             "verify",
             () ->
@@ -87,10 +102,11 @@ final class VolumeRoutes extends Exchange {
     return answer(
         () ->
             site.volumes()
-                .thenApply(
-                    volumes -> {
+                .thenCombine(
+                    drillState(),
+                    (volumes, drilled) -> {
                       ArrayNode json = Json.array();
-                      volumes.forEach(volume -> json.add(Views.volume(volume, clock.micros())));
+                      volumes.forEach(volume -> json.add(view(volume, drilled)));
                       return json;
                     }));
   }
@@ -124,8 +140,34 @@ final class VolumeRoutes extends Exchange {
   }
 
   private Route show(VolumeName name) {
-    return answer(
-        () -> site.volume(name).thenApply(volume -> Views.volume(volume, clock.micros())));
+    return answer(() -> site.volume(name).thenCombine(drillState(), this::view));
+  }
+
+  private ObjectNode view(VolumeSummary volume, DrillState drilled) {
+    ObjectNode json = Views.volume(volume, clock.micros());
+    json.set("proven", proven(drilled, volume.name(), volume.id()));
+    return json;
+  }
+
+  /** What drills have proven; a volume is shown without it rather than not at all. */
+  private CompletionStage<DrillState> drillState() {
+    return drills
+        .all()
+        .exceptionally(
+            failure -> {
+              LOG.warn("the drills' results are not known now", failure);
+              return new DrillState(Map.of(), Map.of());
+            });
+  }
+
+  private static ObjectNode proven(DrillState drilled, VolumeName name, VolumeId volume) {
+    DrillState.Proven proven = drilled.proven().get(name.value());
+    if (proven == null || !proven.volume().equals(volume)) {
+      return null;
+    }
+    return Views.point(proven.point())
+        .put("drill", proven.drill())
+        .put("checked", new MicroTime(proven.atMicros()).toString());
   }
 
   private Route remove(VolumeName name) {
@@ -179,9 +221,11 @@ final class VolumeRoutes extends Exchange {
               () ->
                   points
                       .locate(name, at)
-                      .thenApply(
-                          located -> {
+                      .thenCombine(
+                          drillState(),
+                          (located, drilled) -> {
                             ObjectNode json = Views.point(located.point());
+                            json.set("drills", DrillRoutes.resultsOn(located, drilled));
                             json.put("volume", name.value());
                             json.put("sizeBytes", located.sizeBytes());
                             json.set("at", Views.point(located.point()));
@@ -203,7 +247,15 @@ final class VolumeRoutes extends Exchange {
   private CompletionStage<? extends JsonNode> timeline(
       VolumeName name, Optional<MicroTime> from, Optional<MicroTime> to, int buckets) {
     return site.history(name)
-        .thenCompose(history -> new Timeline(name, history, points).between(from, to, buckets))
+        .thenCompose(
+            history ->
+                new Timeline(name, history, points)
+                    .between(from, to, buckets)
+                    .thenCombine(
+                        drillState(),
+                        (timeline, drilled) ->
+                            timeline.<ObjectNode>set(
+                                "proven", proven(drilled, name, history.volume()))))
         .thenCompose(json -> withTags(name, json));
   }
 

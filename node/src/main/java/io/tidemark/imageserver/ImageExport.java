@@ -25,7 +25,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** One recovery point as a disk; with an overlay it is writable. */
-final class ImageExport implements NbdExport {
+final class ImageExport implements NbdExport, LiveContent {
   static final int REQUEST_BYTES_MAX = 32 * 1024 * 1024;
   static final int BLOCK_BYTES_PREFERRED = 4096;
 
@@ -49,6 +49,7 @@ final class ImageExport implements NbdExport {
   private final CompletableFuture<Void> idle = new CompletableFuture<>();
   private final AtomicLong failures = new AtomicLong();
   private final AtomicInteger clients = new AtomicInteger();
+  private final AtomicLong changes = new AtomicLong();
   private volatile String problem;
   private int underWay;
   private boolean closed;
@@ -109,6 +110,25 @@ final class ImageExport implements NbdExport {
   /** The newest reason for an EIO. */
   Optional<String> problem() {
     return Optional.ofNullable(problem);
+  }
+
+  @Override
+  public long sizeBytes() {
+    return info.sizeBytes();
+  }
+
+  @Override
+  public long changes() {
+    return changes.get();
+  }
+
+  @Override
+  public CompletionStage<ByteBuffer> read(long offset, int length) {
+    if (overlay.isEmpty()) {
+      return reader.read(offset, length);
+    }
+    ByteBuffer into = ByteBuffer.allocate(length);
+    return overlay.get().read(into, offset).thenApply(done -> into.rewind());
   }
 
   /** Refuses new requests with ESHUTDOWN; completes when none is under way any more. */
@@ -224,6 +244,7 @@ final class ImageExport implements NbdExport {
   }
 
   private CompletionStage<Runnable> changed(NbdRequest request, Change change) {
+    changes.incrementAndGet();
     CompletionStage<Void> done = change.on(overlay.orElseThrow());
     CompletionStage<Void> durable = request.fua() ? done.thenCompose(v -> flush()) : done;
     return durable.thenApply(v -> request::succeed);

@@ -98,6 +98,19 @@ public final class ImageServer implements AutoCloseable {
     return points.open(spec.located()).thenAcceptAsync(reader -> offer(spec, reader, again), disk);
   }
 
+  /** As {@link #serve(ImageSpec, boolean)} for a new image over a base that is open already. */
+  public CompletionStage<Void> serve(ImageSpec spec, PointReader base) {
+    return CompletableFuture.runAsync(() -> offer(spec, base, false), disk);
+  }
+
+  /**
+   * The content of an image as its clients see it, changes and all; it counts as no client. Reads
+   * fail once the image is dropped.
+   */
+  public Optional<LiveContent> content(String name) {
+    return Optional.ofNullable(serving.get(name));
+  }
+
   private void offer(ImageSpec spec, PointReader reader, boolean again) {
     try {
       Optional<Overlay> overlay =

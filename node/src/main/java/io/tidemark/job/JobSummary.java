@@ -9,7 +9,7 @@ import java.util.OptionalLong;
 /**
  * What is known of a job now.
  *
- * @param kind {@code export} or {@code verify}
+ * @param kind {@code export}, {@code verify} or {@code rollback}
  * @param subject what it works on, in words
  * @param fraction done so far, 0 to 1
  * @param bytesDone of {@code bytesTotal}; the total is 0 until it is known

@@ -12,12 +12,16 @@ import io.tidemark.cassandra.CassandraTagCatalog;
 import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
+import io.tidemark.compare.PointComparisons;
 import io.tidemark.config.Endpoint;
 import io.tidemark.config.NodeSettings;
+import io.tidemark.drillrun.DrillRunner;
 import io.tidemark.export.ExportJobs;
+import io.tidemark.files.SiteFiles;
 import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
 import io.tidemark.http.AdminServices;
+import io.tidemark.http.RecoveryServices;
 import io.tidemark.image.SitePoints;
 import io.tidemark.imageserver.ImageServer;
 import io.tidemark.imageserver.SiteImages;
@@ -34,6 +38,8 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.rollback.RollbackJobs;
+import io.tidemark.rollback.RollbackRun;
 import io.tidemark.segment.ChunkCache;
 import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.SiteParts;
@@ -45,7 +51,11 @@ import io.tidemark.taplink.TapLinkServer;
 import io.tidemark.tls.TlsFiles;
 import io.tidemark.verify.TapComparison;
 import io.tidemark.verify.VerifyJobs;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collections;
@@ -62,6 +72,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.UnaryOperator;
 import javax.net.ssl.SSLContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -275,6 +286,34 @@ final class NodeProcess implements AutoCloseable {
             new TapComparison(site.site(), volumePoints, taps));
     started("verifications", verifications::close);
     SizingJobs sizing = new SizingJobs(jobs, site.site(), site.histories()::of);
+    PointComparisons comparisons = new PointComparisons(volumePoints);
+    started("comparisons", comparisons::close);
+    RollbackJobs rollbacks =
+        new RollbackJobs(
+            settings.data().resolve("rollbacks"),
+            jobs,
+            new RollbackRun.Parts(site.site(), volumePoints, taps, clock));
+    started("rollbacks", rollbacks::close);
+    rollbacks.resume();
+    DrillRunner drills =
+        DrillRunner.start(
+            site.system(),
+            NodeIdentity.of(settings.data()),
+            settings.data().resolve("checks"),
+            new DrillRunner.Parts(
+                site.site(), volumePoints, images, localUris(server, listening), clock));
+    started("drills", drills::close);
+    SiteFiles files =
+        new SiteFiles(
+            site.system(),
+            volumePoints,
+            images,
+            server,
+            NodeIdentity.of(settings.data()),
+            settings.data().resolve("files"),
+            clock,
+            settings.config().getBoolean("tidemark.files.replay-xfs"));
+    started("files", files::close);
     ClusterStatus status =
         new ClusterStatus(
             site.system(),
@@ -293,6 +332,8 @@ final class NodeProcess implements AutoCloseable {
             exports,
             verifications,
             sizing,
+            new RecoveryServices(comparisons, rollbacks, drills),
+            files,
             status,
             clock);
     InetSocketAddress admin =
@@ -305,6 +346,32 @@ final class NodeProcess implements AutoCloseable {
             STEP_LIMIT,
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
+  }
+
+  /**
+   * How checks that this node starts reach images: they have no certificate, so that with TLS there
+   * is a socket that only this user can open.
+   */
+  private UnaryOperator<String> localUris(ImageServer server, NbdListenAddress listening)
+      throws IOException {
+    if (tls.isEmpty()) {
+      return listening::uri;
+    }
+    Path directory = settings.data().toAbsolutePath().resolve("local");
+    Files.createDirectories(directory);
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx------"));
+    try {
+      NbdServer nbd =
+          NbdServer.start(
+              new NbdListenAddress.Unix(directory.resolve("images")),
+              server.exports(),
+              NbdServerSettings.defaults());
+      started("images' local NBD server", nbd::close);
+      return nbd.addresses().get(0)::uri;
+    } catch (Refusal e) {
+      LOG.warn("drills cannot open images, and will say so: {}", e.getMessage());
+      return listening::tlsUri;
+    }
   }
 
   private static String text(InetSocketAddress address) {

@@ -18,12 +18,16 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -118,6 +122,29 @@ class CliTest {
         "timeline db --buckets 0 | 2 | INVALID",
         "timeline db --buckets many | 2 | buckets",
         "verify none | 4 | NOT_FOUND",
+        "rollback db --at seq:5 --confirm other | 2 | --confirm db",
+        "rollback db --at seq:5 --confirm db | 3 | BUSY",
+        "rollback none --at seq:5 --confirm none | 4 | NOT_FOUND",
+        "drill create d1 --volume db --check magic | 2 | INVALID",
+        "drill create d1 --volume db --check fsck --every 1y | 2 | --every",
+        "drill create d1 --volume none --check fsck | 4 | NOT_FOUND",
+        "drill run none | 4 | NOT_FOUND",
+        "drill delete none | 4 | NOT_FOUND",
+        "compare none --from seq:1 --to latest | 4 | NOT_FOUND",
+        "compare db --from seq:1 | 2 | --to",
+        "compare db --from seq:1 --to latest --limit -1 | 2 | --limit",
+        "bisect db --from seq:9 --to seq:9 true | 2 | no write between",
+        "bisect db --from seq:1 --to latest | 2 | CMD",
+        "bisect none --from seq:1 --to latest true | 4 | NOT_FOUND",
+        "files ls db --at latest relative | 2 | INVALID",
+        "files ls db --at latest /none | 4 | NOT_FOUND",
+        "files ls db /none | 2 | --at",
+        "files get db --at latest / | 2 | directory",
+        "files get none --at latest /a.txt | 4 | NOT_FOUND",
+        "files get db --at latest /a.txt --to / | 3 | ALREADY_EXISTS",
+        "files get db --at latest /a.txt --to /nowhere/a.txt | 1 | FAILED",
+        "files history db /a.txt | 2 | INVALID",
+        "files history db /a.txt --at yesterday | 2 | names no recovery point",
         "group show none | 4 | NOT_FOUND",
         "group create a/b --volume db | 2 | is no name",
         "group create x | 2 | --volume",
@@ -171,6 +198,139 @@ class CliTest {
     assertTrue(json.readTree(run("jobs", "--json").out()).size() >= 1);
   }
 
+  /** Every page is followed; ranges beyond the limit are counted. */
+  @Test
+  void shouldCompare() throws Exception {
+    JsonNode answer =
+        new ObjectMapper()
+            .readTree(
+                run("compare", "db", "--from", "seq:5", "--to", "latest", "--limit", "3", "--json")
+                    .out());
+    assertEquals(3, answer.path("ranges").size());
+    assertEquals(205, answer.path("count").asInt());
+    assertEquals(205 * 512, answer.path("bytes").asInt());
+    assertEquals(100, answer.at("/to/seq").asInt());
+    Ran words = run("compare", "db", "--from", "seq:5", "--to", "seq:6", "--content");
+    assertTrue(words.out().contains("differ between seq 5 and seq 6, in 205 ranges"), words.out());
+  }
+
+  /** A drill from its creation to its end; run's exit code is the verdict. */
+  @Test
+  void shouldDrill() {
+    Ran created =
+        runAsIs(
+            "drill",
+            "create",
+            "d2",
+            "--node",
+            node,
+            "--volume",
+            "db",
+            "--check",
+            "command",
+            "--every",
+            "15m",
+            "--",
+            "own.sh",
+            "--fast");
+    assertEquals(0, created.exit(), created.toString());
+    Ran ran = run("drill", "run", "d2");
+    assertEquals(0, ran.exit(), ran.toString());
+    assertTrue(ran.out().contains("passed  seq 50  all is well"), ran.out());
+    assertTrue(run("drill", "list").out().contains("15 min"), run("drill", "list").out());
+    assertTrue(run("drill", "show", "d2", "--json").out().contains("--fast"));
+    assertTrue(run("volume", "show", "db").out().contains("by drill d2"));
+    assertTrue(run("timeline", "db").out().contains("last proven point seq 50"));
+    assertEquals(0, run("drill", "delete", "d2").exit());
+  }
+
+  /** What undoes a rollback is told before it is done. */
+  @Test
+  void shouldTellWhatUndoesARollback() {
+    Ran ran = run("rollback", "db", "--at", "seq:5", "--confirm", "db", "--force", "--detach");
+    assertEquals(0, ran.exit(), ran.toString());
+    assertTrue(ran.err().contains("tidemark rollback db --at seq:100 --confirm db"), ran.err());
+    assertTrue(ran.out().contains("job rollback-1"), ran.out());
+  }
+
+  private static Ran bisect(String from, String to, String check) {
+    return runAsIs(
+        "bisect", "--node", node, "--json", "db", "--from", from, "--to", to, "--", "sh", "-c",
+        check);
+  }
+
+  /**
+   * The first bad write is found, each image is closed, and the check's words stay off the answer.
+   */
+  @Test
+  void shouldBisect() throws Exception {
+    ObjectMapper json = new ObjectMapper();
+    Ran ran =
+        bisect(
+            "seq:22",
+            "latest",
+            "echo check of $TIDEMARK_IMAGE_URI; test $TIDEMARK_SEQ -lt 57 || exit 3");
+    assertEquals(0, ran.exit(), ran.toString());
+    JsonNode answer = json.readTree(ran.out());
+    assertEquals(56, answer.at("/lastGood/seq").asInt());
+    assertEquals(57, answer.at("/firstBad/seq").asInt());
+    assertTrue(answer.path("exact").asBoolean());
+    assertTrue(answer.path("images").asInt() <= 9, answer.toString());
+    assertEquals(3, answer.at("/steps/1/exitCode").asInt());
+    assertTrue(ran.err().contains("| check of nbd://127.0.0.1:10809/check-db-"), ran.err());
+    assertEquals("[ ]", run("image", "list", "--json").out().strip());
+  }
+
+  /** What cannot be tested is told as an interval: dark, or skipped by the check. */
+  @Test
+  void shouldBisectAroundWhatCannotBeTested() throws Exception {
+    ObjectMapper json = new ObjectMapper();
+    JsonNode dark = json.readTree(bisect("seq:0", "latest", "test $TIDEMARK_SEQ -lt 15").out());
+    assertEquals(10, dark.at("/lastGood/seq").asInt());
+    assertEquals(21, dark.at("/firstBad/seq").asInt());
+    assertFalse(dark.path("exact").asBoolean());
+    assertEquals(10, dark.path("untested").asInt());
+    assertEquals("spill file full", dark.at("/dark/0/reason").asText());
+    JsonNode skipped =
+        json.readTree(
+            bisect(
+                    "seq:30",
+                    "seq:60",
+                    "test $TIDEMARK_SEQ = 45 && exit 125; test $TIDEMARK_SEQ -lt 45")
+                .out());
+    assertEquals(44, skipped.at("/lastGood/seq").asInt());
+    assertEquals(46, skipped.at("/firstBad/seq").asInt());
+    assertEquals(1, skipped.path("skipped").asInt());
+  }
+
+  /** Ends that are not good and bad, and checks that are no verdict, end the search. */
+  @Test
+  void shouldRefuseToBisectWithoutAGoodAndABadEnd() {
+    Ran allGood = bisect("seq:30", "seq:60", "true");
+    assertEquals(2, allGood.exit());
+    assertTrue(allGood.err().contains("says good at --to (seq 60"), allGood.err());
+    Ran allBad = bisect("seq:30", "seq:60", "false");
+    assertTrue(allBad.err().contains("says bad at --from"), allBad.err());
+    Ran killed = bisect("seq:30", "seq:60", "kill -9 $$");
+    assertEquals(1, killed.exit());
+    assertTrue(killed.err().contains("no verdict"), killed.err());
+    Ran missing =
+        runAsIs(
+            "bisect",
+            "--node",
+            node,
+            "db",
+            "--from",
+            "seq:30",
+            "--to",
+            "seq:60",
+            "--",
+            "no-such-command");
+    assertEquals(1, missing.exit());
+    assertTrue(missing.err().contains("cannot be started"), missing.err());
+    assertEquals("[ ]", run("image", "list", "--json").out().strip());
+  }
+
   /** Tables and sentences for people. */
   @Test
   void shouldPrintWords() {
@@ -188,6 +348,39 @@ class CliTest {
     assertEquals(0, run("image", "close", "i9").exit());
     assertTrue(run("timeline", "db").out().contains("dark"), "dark intervals show");
     assertTrue(run("status").out().startsWith("site here"));
+  }
+
+  /** Names of any bytes are shown, asked for, and fetched whole or not at all. */
+  @Test
+  void shouldFetchFiles(@TempDir Path directory) throws Exception {
+    Ran list = run("files", "ls", "db", "--at", "latest", "/");
+    assertTrue(list.out().contains("0640  1    2    10"), list.out());
+    assertTrue(list.out().contains("odd??name"), list.out());
+    Ran encoded = run("files", "ls", "db", "--at", "latest", "/", "--encoded");
+    assertTrue(encoded.out().contains("odd%FF%0Aname"), encoded.out());
+    JsonNode json =
+        new ObjectMapper()
+            .readTree(run("files", "ls", "db", "--at", "latest", "/", "--json").out());
+    assertEquals(3, json.path("entries").size());
+    assertTrue(json.path("next").isNull());
+    assertEquals(2, run("files", "ls", "db", "--at", "latest", "/\ufffd").exit());
+    assertTrue(run("files", "ls", "db", "--at", "latest", "/\ufffd").err().contains("--encoded"));
+    assertEquals(4, run("files", "ls", "db", "--at", "latest", "/ #?&+\u00fc", "--encoded").exit());
+    assertEquals(2, run("files", "ls", "db", "--at", "latest", "/%zz", "--encoded").exit());
+    Path to = directory.resolve("fetched");
+    Ran got =
+        run("files", "get", "db", "--at", "latest", "/odd%FF%0Aname", "--encoded", "--to", "" + to);
+    assertEquals(0, got.exit(), got.err());
+    assertEquals("odd", Files.readString(to));
+    assertEquals(3, run("files", "get", "db", "--at", "latest", "/a.txt", "--to", "" + to).exit());
+    assertEquals("odd", Files.readString(to));
+    try (Stream<Path> left = Files.list(directory)) {
+      assertEquals(List.of(to), left.toList());
+    }
+    Ran history = run("files", "history", "db", "/a.txt", "--at", "seq:1", "--hash");
+    assertTrue(history.out().contains("absent"), history.out());
+    assertTrue(history.out().contains("00ff"), history.out());
+    assertTrue(history.err().contains("seq:1 was passed over: dark"), history.err());
   }
 
   /** Groups and tags: created, taken, listed, locked, opened. */
@@ -281,11 +474,24 @@ class CliTest {
         "image list",
         "image close",
         "image export",
+        "files",
+        "files ls",
+        "files get",
+        "files history",
         "jobs",
         "jobs list",
         "jobs show",
         "jobs cancel",
         "verify",
+        "compare",
+        "bisect",
+        "rollback",
+        "drill",
+        "drill create",
+        "drill list",
+        "drill show",
+        "drill run",
+        "drill delete",
         "status",
         "events"
       })

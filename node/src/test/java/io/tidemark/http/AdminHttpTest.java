@@ -263,6 +263,91 @@ class AdminHttpTest {
     }
   }
 
+  /** Drills are created, run, shown and deleted; what they prove shows on the volume. */
+  @Test
+  void shouldDrill() throws Exception {
+    String body =
+        "{\"name\":\"nightly\",\"volume\":\"db\",\"check\":\"command\",\"arguments\":[\"x\"],"
+            + "\"everySeconds\":60}";
+    HttpResponse<String> created = send("POST", "/api/v1/drills", body);
+    assertEquals(201, created.statusCode(), created.body());
+    assertEquals("latest", JSON.readTree(created.body()).path("at").asText());
+    assertTrue(get("/api/v1/volumes/db").path("proven").isNull());
+    assertEquals(202, send("POST", "/api/v1/drills/nightly/run", null).statusCode());
+    JsonNode drill = get("/api/v1/drills").path(0);
+    assertEquals("passed", drill.at("/results/0/verdict").asText(), drill.toString());
+    assertEquals(50, drill.at("/results/0/at/seq").asLong());
+    assertEquals(50, get("/api/v1/volumes/db").at("/proven/seq").asLong());
+    assertEquals("nightly", get("/api/v1/volumes/db/timeline").at("/proven/drill").asText());
+    JsonNode found = get("/api/v1/volumes/db/points?at=seq:50").path("drills");
+    assertEquals("passed", found.at("/0/verdict").asText(), found.toString());
+    assertEquals("nightly", found.at("/0/drill").asText());
+    assertTrue(get("/api/v1/volumes/db/points?at=seq:49").path("drills").isEmpty());
+    assertEquals(204, send("DELETE", "/api/v1/drills/nightly", null).statusCode());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/drills/nightly", null));
+    assertProblem(404, "NOT_FOUND", send("POST", "/api/v1/drills/nightly/run", null));
+    for (String wrong :
+        new String[] {
+          body.replace("command", "magic"),
+          body.replace(":60", ":1"),
+          body.replace("nightly", "a b"),
+          body.replace("[\"x\"]", "[7]"),
+          body.replace("[\"x\"]", "[]"),
+          body.replace("\"check\"", "\"czech\""),
+        }) {
+      assertProblem(400, "INVALID", send("POST", "/api/v1/drills", wrong));
+    }
+  }
+
+  /** A rollback is a job whose answer names the point that undoes it. */
+  @Test
+  void shouldRollBack() throws Exception {
+    String path = "/api/v1/volumes/db/rollback";
+    assertProblem(409, "BUSY", send("POST", path, "{\"at\":\"seq:5\"}"));
+    HttpResponse<String> begun = send("POST", path, "{\"at\":\"seq:5\",\"force\":true}");
+    assertEquals(202, begun.statusCode(), begun.body());
+    JsonNode job = JSON.readTree(begun.body());
+    assertEquals("rollback", job.path("kind").asText());
+    assertEquals(5, job.at("/at/seq").asLong());
+    assertEquals(100, job.at("/safety/seq").asLong());
+    assertProblem(409, "DARK_INTERVAL", send("POST", path, "{\"at\":\"seq:15\",\"force\":true}"));
+    assertProblem(400, "INVALID", send("POST", path, "{\"force\":true}"));
+    assertProblem(
+        404, "NOT_FOUND", send("POST", "/api/v1/volumes/no/rollback", "{\"at\":\"latest\"}"));
+  }
+
+  /** What changed comes in pages that name the next one. */
+  @Test
+  void shouldComparePoints() throws Exception {
+    String body = "{\"name\":\"big\",\"sizeBytes\":10240}";
+    assertEquals(201, send("POST", "/api/v1/volumes", body).statusCode());
+    String path = "/api/v1/volumes/big/compare?from=seq:5&to=latest";
+    JsonNode first = get(path + "&content=true&limit=1");
+    assertEquals(5, first.at("/from/seq").asLong());
+    assertEquals(100, first.at("/to/seq").asLong());
+    assertTrue(first.path("content").asBoolean());
+    assertEquals(512, first.path("bytes").asLong());
+    assertEquals(0, first.at("/ranges/0/offset").asLong());
+    assertEquals(5120, first.path("next").asLong());
+    JsonNode last = get(path + "&offset=" + first.path("next").asLong());
+    assertEquals(5120, last.at("/ranges/0/offset").asLong());
+    assertTrue(last.path("next").isNull());
+    assertEquals(204, send("DELETE", "/api/v1/volumes/big?confirm=big", null).statusCode());
+    for (String wrong :
+        new String[] {
+          "from=seq:1",
+          "from=seq:1&to=noon",
+          "from=seq:1&to=seq:2&content=maybe",
+          "from=seq:1&to=seq:2&limit=0",
+          "from=seq:1&to=seq:2&limit=10001",
+          "from=seq:1&to=seq:2&offset=-1",
+        }) {
+      assertProblem(400, "INVALID", send("GET", "/api/v1/volumes/db/compare?" + wrong, null));
+    }
+    assertProblem(
+        409, "DARK_INTERVAL", send("GET", "/api/v1/volumes/db/compare?from=seq:1&to=seq:15", null));
+  }
+
   /** The buckets of a timeline tile its span and add up to its writes. */
   @Test
   void shouldDrawATimeline() throws Exception {
@@ -392,6 +477,7 @@ class AdminHttpTest {
   /** Long work is a job that can be looked at and cancelled. */
   @Test
   void shouldRunJobs() throws Exception {
+    int before = get("/api/v1/jobs").size();
     HttpResponse<String> export =
         send(
             "POST",
@@ -403,7 +489,7 @@ class AdminHttpTest {
     assertEquals(256, job.at("/bytes/done").asLong());
     assertEquals(3, job.path("etaSeconds").asLong());
     assertEquals(202, send("POST", "/api/v1/volumes/db/verify", null).statusCode());
-    assertEquals(2, get("/api/v1/jobs").size());
+    assertEquals(before + 2, get("/api/v1/jobs").size());
     HttpResponse<String> cancelled = send("DELETE", "/api/v1/jobs/export-1", null);
     assertEquals("cancelled", JSON.readTree(cancelled.body()).path("state").asText());
     assertEquals("cancelled", get("/api/v1/jobs/export-1").path("state").asText());
@@ -605,6 +691,88 @@ class AdminHttpTest {
     assertEquals(200, send("PUT", path, "{}").statusCode());
     assertEquals(0, get(path).path("windowSeconds").asLong());
     assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/none/retention", null));
+  }
+
+  /** Files by any bytes, page by page, and what is wrong with a question. */
+  @Test
+  void shouldListFiles() throws Exception {
+    JsonNode page = get("/api/v1/volumes/db/files?at=latest&limit=2");
+    assertEquals("replayed", page.at("/fileSystem/journal").asText());
+    assertEquals("directory", page.at("/entry/type").asText());
+    assertEquals("a.txt", page.at("/entries/0/name").asText());
+    assertEquals("0640", page.at("/entries/0/mode").asText());
+    assertEquals("b%20c", page.path("next").asText());
+    JsonNode rest = get("/api/v1/volumes/db/files?at=latest&limit=2&after=b%20c");
+    assertEquals("odd%FF%0Aname", rest.at("/entries/0/encodedName").asText());
+    assertTrue(rest.path("next").isNull());
+    JsonNode odd = get("/api/v1/images/any/files?path=/odd%FF%0Aname");
+    assertEquals(3, odd.at("/entry/sizeBytes").asInt());
+    JsonNode history =
+        get("/api/v1/volumes/db/files/history?path=/a.txt&at=seq:3&at=seq:2&hash=true");
+    assertEquals(2, history.path("points").asInt());
+    assertEquals("00ff", history.at("/versions/1/sha256").asText());
+    String spread = "?path=/a.txt&from=2026-01-31T12:00:00Z&to=2026-01-31T13:00:00Z&points=";
+    assertEquals(7, get("/api/v1/volumes/db/files/history" + spread + "7").path("points").asInt());
+    for (String wrong :
+        new String[] {
+          "files?path=/",
+          "files?at=latest&path=relative",
+          "files?at=latest&path=",
+          "files?at=latest&path=/a%00b",
+          "files?at=latest&limit=0",
+          "files?at=latest&limit=10001",
+          "files?at=latest&partition=-1",
+          "files?at=latest&patch=/",
+          "files?at=latest&at=seq:1",
+          "content?at=latest&path=/",
+          "files/history?path=/a.txt",
+          "files/history?at=latest",
+          "files/history?path=/a.txt&from=2026-01-31T12:00:00Z",
+          "files/history" + spread + "1"
+        }) {
+      assertProblem(400, "INVALID", send("GET", "/api/v1/volumes/db/" + wrong, null));
+    }
+    String cut = "GET /api/v1/images/any/files?path=/%4 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    assertTrue(exchange(cut).startsWith("HTTP/1.1 400"), exchange(cut));
+    String tooLong = "/api/v1/volumes/db/files?at=latest&path=/" + "x".repeat(4_096);
+    assertProblem(413, "LIMIT", send("GET", tooLong, null));
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/images/any/content?path=/none", null));
+  }
+
+  /** The whole, a part, and no part of a file. */
+  @Test
+  void shouldServeRanges() throws Exception {
+    assertRange(null, 200, "0123456789");
+    assertRange("bytes=2-4", 206, "234");
+    assertRange("bytes=8-", 206, "89");
+    assertRange("bytes=-3", 206, "789");
+    assertRange("bytes=5-999", 206, "56789");
+    assertRange("bytes=0-1,4-5", 200, "0123456789");
+    assertRange("lines=1-2", 200, "0123456789");
+    HttpRequest past =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/images/any/content?path=/a.txt"))
+            .header("Range", "bytes=10-")
+            .build();
+    assertProblem(416, "INVALID", HTTP.send(past, HttpResponse.BodyHandlers.ofString()));
+    HttpResponse<String> empty = send("GET", "/api/v1/images/any/content?path=/b%20c", null);
+    assertEquals(200, empty.statusCode());
+    assertEquals("", empty.body());
+    assertEquals(
+        "attachment; filename*=UTF-8''b%20c",
+        empty.headers().firstValue("Content-Disposition").orElse(""));
+  }
+
+  private static void assertRange(String range, int status, String content) throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(URI.create(base + "/api/v1/images/any/content?path=/a.txt"));
+    if (range != null) {
+      request.header("Range", range);
+    }
+    HttpResponse<String> response =
+        HTTP.send(request.build(), HttpResponse.BodyHandlers.ofString());
+    assertEquals(status, response.statusCode());
+    assertEquals(content, response.body());
+    assertEquals(status == 206, response.headers().firstValue("Content-Range").isPresent());
   }
 
   /** Each documented path and method is answered by the node, and not with 404 for the path. */

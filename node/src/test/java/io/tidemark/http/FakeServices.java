@@ -2,6 +2,7 @@ package io.tidemark.http;
 
 import akka.NotUsed;
 import akka.stream.javadsl.Source;
+import io.tidemark.compare.Comparisons;
 import io.tidemark.export.Exports;
 import io.tidemark.image.ImageSummary;
 import io.tidemark.image.Images;
@@ -16,12 +17,14 @@ import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.At;
+import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.rollback.Rollbacks;
 import io.tidemark.site.Site;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
@@ -55,6 +58,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<VolumeName, VolumeSummary> volumes = new ConcurrentSkipListMap<>();
   private final Map<String, ImageSummary> images = new ConcurrentSkipListMap<>();
   private final Map<String, JobSummary> jobs = new TreeMap<>();
+  private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
   volatile List<String> notReady = List.of();
 
@@ -76,12 +80,47 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
         this,
         this,
         this::size,
+        recovery(),
+        files,
         status(),
         () -> NOW);
   }
 
   private CompletionStage<JobSummary> size(VolumeName name, List<Long> windows, long capBytes) {
     return verify(name);
+  }
+
+  /** One sector in ten changed, whatever the points; a page a sector. */
+  private RecoveryServices recovery() {
+    return new RecoveryServices(
+        request ->
+            locate(request.volume(), request.from())
+                .thenCombine(
+                    locate(request.volume(), request.to()),
+                    (from, to) -> {
+                      long offset = (request.offset() + 5119) / 5120 * 5120;
+                      long next = offset + 5120;
+                      return new Comparisons.Page(
+                          request.volume(),
+                          from.point(),
+                          to.point(),
+                          to.sizeBytes(),
+                          request.content(),
+                          List.of(new ByteRange(offset, 512)),
+                          512,
+                          next < to.sizeBytes() ? OptionalLong.of(next) : OptionalLong.empty());
+                    }),
+        (volume, at, force) ->
+            locate(volume, at)
+                .thenCombine(
+                    start("rollback-1", "rollback", volume),
+                    (located, job) -> {
+                      if (!force) {
+                        throw new Refusal(ErrorCode.BUSY, "1 client is connected");
+                      }
+                      return new Rollbacks.Started(job, located.point(), point(HEAD));
+                    }),
+        new FakeDrills(this::volume));
   }
 
   private NodeStatus status() {

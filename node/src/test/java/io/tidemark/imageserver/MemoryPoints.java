@@ -2,6 +2,7 @@ package io.tidemark.imageserver;
 
 import io.tidemark.image.VolumePoints;
 import io.tidemark.index.MappedExtent;
+import io.tidemark.point.Changes;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.At;
@@ -163,6 +164,31 @@ public final class MemoryPoints implements VolumePoints {
             return found;
           },
           executor);
+    }
+
+    @Override
+    public CompletionStage<Changes> changedAfter(WriteSeq seq, ByteRange within, int rangesMax) {
+      return extents(within)
+          .thenApply(
+              extents -> {
+                List<ByteRange> found = new ArrayList<>();
+                for (MappedExtent extent : extents) {
+                  ByteRange last = found.isEmpty() ? null : found.get(found.size() - 1);
+                  if (extent.seq() <= seq.value()) {
+                    continue;
+                  }
+                  if (last != null && last.end() == extent.offset()) {
+                    found.set(
+                        found.size() - 1,
+                        new ByteRange(last.offset(), last.length() + extent.length()));
+                  } else if (found.size() == rangesMax) {
+                    return new Changes(found, extent.offset());
+                  } else {
+                    found.add(new ByteRange(extent.offset(), extent.length()));
+                  }
+                }
+                return new Changes(found, within.end());
+              });
     }
   }
 }

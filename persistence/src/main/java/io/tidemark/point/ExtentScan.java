@@ -4,7 +4,7 @@ import io.tidemark.extent.ExtentMap;
 import io.tidemark.index.IndexSnapshot;
 import io.tidemark.position.ByteRange;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
+import java.util.function.Predicate;
 
 /**
  * Walks over the extents of a long range part by part, so that memory is bounded by the part and a
@@ -14,12 +14,13 @@ final class ExtentScan {
   private final ByteRange range;
   private final long afterSeq;
   private final IndexSnapshot snapshot;
-  private final Consumer<ExtentMap> visitor;
+  private final Predicate<ExtentMap> visitor;
   private final CompletableFuture<Void> result = new CompletableFuture<>();
   private long at;
+  private boolean enough;
 
   private ExtentScan(
-      ByteRange range, long afterSeq, IndexSnapshot snapshot, Consumer<ExtentMap> visitor) {
+      ByteRange range, long afterSeq, IndexSnapshot snapshot, Predicate<ExtentMap> visitor) {
     this.range = range;
     this.afterSeq = afterSeq;
     this.snapshot = snapshot;
@@ -27,9 +28,12 @@ final class ExtentScan {
     this.at = range.offset();
   }
 
-  /** Shows {@code visitor} the extents that were written after {@code afterSeq}, in order. */
+  /**
+   * Shows {@code visitor} the extents that were written after {@code afterSeq}, in order, until it
+   * has enough: as long as it answers that it wants more.
+   */
   static CompletableFuture<Void> over(
-      ByteRange range, long afterSeq, IndexSnapshot snapshot, Consumer<ExtentMap> visitor) {
+      ByteRange range, long afterSeq, IndexSnapshot snapshot, Predicate<ExtentMap> visitor) {
     ExtentScan scan = new ExtentScan(range, afterSeq, snapshot, visitor);
     scan.step();
     return scan.result;
@@ -37,7 +41,7 @@ final class ExtentScan {
 
   /** Goes on in a loop while answers are there at once, and by callback when they are not. */
   private void step() {
-    while (at < range.end()) {
+    while (at < range.end() && !enough) {
       CompletableFuture<IndexSnapshot.Part> part = snapshot.resolvePart(at, range.end(), afterSeq);
       if (!part.isDone() || part.isCompletedExceptionally()) {
         part.whenComplete(this::answered);
@@ -58,7 +62,7 @@ final class ExtentScan {
   }
 
   private void take(IndexSnapshot.Part part) {
-    visitor.accept(part.map());
+    enough = !visitor.test(part.map());
     at = part.end();
   }
 }

@@ -2,6 +2,7 @@ package io.tidemark.point;
 
 import io.tidemark.index.MappedExtent;
 import io.tidemark.position.ByteRange;
+import io.tidemark.position.WriteSeq;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
@@ -26,4 +27,13 @@ public interface PointReader {
    * missing was never written and reads back as zeroes.
    */
   CompletionStage<List<MappedExtent>> extents(ByteRange range);
+
+  /**
+   * The ranges inside {@code within} that were written after {@code seq} and up to this point, also
+   * those whose content is the same as before: what may differ from the earlier point of that seq.
+   * Found in the index alone, whatever was written in between.
+   *
+   * @param rangesMax ranges in the answer at most, 1 or more; it says where to go on
+   */
+  CompletionStage<Changes> changedAfter(WriteSeq seq, ByteRange within, int rangesMax);
 }

@@ -4,6 +4,7 @@ import io.tidemark.extent.ExtentMap;
 import io.tidemark.index.IndexSnapshot;
 import io.tidemark.index.MappedExtent;
 import io.tidemark.position.ByteRange;
+import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.nio.ByteBuffer;
@@ -199,8 +200,56 @@ final class StoredPointReader implements PointReader {
               for (int i = 0; i < map.size(); i++) {
                 add(found, map, i);
               }
+              return true;
             })
         .thenApply(done -> found);
+  }
+
+  @Override
+  public CompletionStage<Changes> changedAfter(WriteSeq seq, ByteRange within, int rangesMax) {
+    if (outside(within.offset(), within.length())) {
+      return CompletableFuture.failedFuture(outsideRefusal(within.offset(), within.length()));
+    }
+    if (rangesMax < 1) {
+      return CompletableFuture.failedFuture(
+          new Refusal(ErrorCode.INVALID, rangesMax + " ranges cannot be told: ask for 1 or more"));
+    }
+    Places now = places;
+    return again(
+        now,
+        changedAfter(now, seq, within, rangesMax),
+        then -> changedAfter(then, seq, within, rangesMax));
+  }
+
+  private static CompletionStage<Changes> changedAfter(
+      Places now, WriteSeq seq, ByteRange within, int rangesMax) {
+    List<ByteRange> found = new ArrayList<>();
+    return ExtentScan.over(
+            within,
+            seq.value(),
+            now.snapshot(),
+            map -> {
+              for (int i = 0; i < map.size() && found.size() <= rangesMax; i++) {
+                join(found, map.offset(i), map.end(i));
+              }
+              return found.size() <= rangesMax;
+            })
+        .thenApply(
+            done -> {
+              // The one too many is where the next part begins.
+              return found.size() <= rangesMax
+                  ? new Changes(found, within.end())
+                  : new Changes(found.subList(0, rangesMax), found.get(rangesMax).offset());
+            });
+  }
+
+  private static void join(List<ByteRange> ranges, long from, long to) {
+    int last = ranges.size() - 1;
+    if (last >= 0 && ranges.get(last).end() == from) {
+      ranges.set(last, new ByteRange(ranges.get(last).offset(), to - ranges.get(last).offset()));
+    } else {
+      ranges.add(new ByteRange(from, to - from));
+    }
   }
 
   /** Adds an extent, joined with the last one when both are the same write's. */

@@ -1,20 +1,17 @@
 package io.tidemark.point;
 
-import io.tidemark.extent.ExtentMap;
 import io.tidemark.index.IndexSnapshot;
 import io.tidemark.index.IndexedHistory;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexReader.WritePosition;
 import io.tidemark.position.At;
-import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentStore;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -214,44 +211,6 @@ public final class StoredPoints implements Points {
         () ->
             new Timeline(index, indexed(view, history))
                 .buckets(from.micros(), to.micros(), buckets));
-  }
-
-  /**
-   * The ranges inside {@code within} whose content may differ between two points of one volume:
-   * those whose newest write differs. Equal content written again counts as different.
-   *
-   * @return disjoint ranges in offset order, neighbours joined; fails with {@code INVALID} for
-   *     points of different volumes
-   */
-  public CompletionStage<List<ByteRange>> diff(PointReader a, PointReader b, ByteRange within) {
-    return refusing(
-        () -> {
-          if (!(a instanceof StoredPointReader one)
-              || !(b instanceof StoredPointReader two)
-              || !one.snapshot().volume().equals(two.snapshot().volume())) {
-            throw new Refusal(
-                ErrorCode.INVALID, "two points of one volume can be compared, these are not");
-          }
-          StoredPointReader older = one.snapshot().seq() <= two.snapshot().seq() ? one : two;
-          StoredPointReader newer = older == one ? two : one;
-          List<ByteRange> ranges = new ArrayList<>();
-          return ExtentScan.over(
-                  within, older.snapshot().seq(), newer.snapshot(), map -> join(ranges, map))
-              .thenApply(scanned -> ranges);
-        });
-  }
-
-  private static void join(List<ByteRange> ranges, ExtentMap map) {
-    for (int i = 0; i < map.size(); i++) {
-      int last = ranges.size() - 1;
-      long length = map.end(i) - map.offset(i);
-      if (last >= 0 && ranges.get(last).end() == map.offset(i)) {
-        ByteRange before = ranges.get(last);
-        ranges.set(last, new ByteRange(before.offset(), before.length() + length));
-      } else {
-        ranges.add(new ByteRange(map.offset(i), length));
-      }
-    }
   }
 
   private static IndexedHistory indexed(HistoryView view, SegmentHistory history) {

@@ -200,19 +200,43 @@ class PointOracleTest {
     assertArrayEquals(Arrays.copyOfRange(model, offset, offset + length), covered);
   }
 
+  /** What changed is what was written in between, to the byte, whole or in pages of any size. */
   private static void checkDiff(
       TestDisk disk, PointReader a, PointReader b, byte[] before, byte[] after) {
-    List<ByteRange> ranges =
-        disk.points.diff(b, a, new ByteRange(0, disk.sizeBytes)).toCompletableFuture().join();
+    WriteSeq seq = a.point().seq();
+    byte[] written = new byte[disk.sizeBytes];
+    for (long i = seq.value(); i < b.point().seq().value(); i++) {
+      TestDisk.Write write = disk.writes.get((int) i);
+      Arrays.fill(written, write.offset(), write.offset() + write.length(), (byte) 1);
+    }
+    ByteRange all = new ByteRange(0, disk.sizeBytes);
+    Changes whole = changes(b, seq, all, disk.sizeBytes);
+    assertEquals(disk.sizeBytes, whole.end());
     byte[] patched = before.clone();
+    byte[] told = new byte[disk.sizeBytes];
     long end = -1;
-    for (ByteRange range : ranges) {
-      assertTrue(range.offset() > end);
+    for (ByteRange range : whole.ranges()) {
+      assertTrue(range.offset() > end, "disjoint, in order, neighbours joined");
       end = range.end();
+      Arrays.fill(told, (int) range.offset(), (int) range.end(), (byte) 1);
       System.arraycopy(
           after, (int) range.offset(), patched, (int) range.offset(), (int) range.length());
     }
     assertArrayEquals(after, patched);
+    assertArrayEquals(written, told);
+    List<ByteRange> paged = new ArrayList<>();
+    int page = 1 + disk.random.nextInt(4);
+    for (long from = 0; from < disk.sizeBytes; ) {
+      Changes part = changes(b, seq, new ByteRange(from, disk.sizeBytes - from), page);
+      assertTrue(part.ranges().size() <= page && part.end() > from);
+      paged.addAll(part.ranges());
+      from = part.end();
+    }
+    assertEquals(whole.ranges(), paged);
+  }
+
+  private static Changes changes(PointReader newer, WriteSeq seq, ByteRange within, int max) {
+    return newer.changedAfter(seq, within, max).toCompletableFuture().join();
   }
 
   private static byte[] model(TestDisk disk, long seq) {

@@ -11,6 +11,7 @@ import io.tidemark.capture.VolumeCapture;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.nbd.NbdExport;
+import io.tidemark.order.OrderKind;
 import io.tidemark.position.MicroClock;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -18,6 +19,7 @@ import io.tidemark.taplink.TapLinkClient;
 import io.tidemark.taporder.HoldOrders;
 import io.tidemark.taporder.OrderDesk;
 import io.tidemark.taporder.QuiesceHooks;
+import io.tidemark.taprollback.RollbackOrders;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,7 +52,9 @@ final class TapVolume {
   private TapLinkClient link;
   private VolumeCapture capture;
   private Resync resync;
+  private ScheduledExecutorService watch;
   private volatile TapExport export;
+  private volatile RollbackOrders rollbacks;
 
   private TapVolume(
       VolumeSpec spec,
@@ -119,6 +123,7 @@ final class TapVolume {
 
   /** Begins to serve or to connect. */
   void start(ScheduledExecutorService watch, String address) {
+    this.watch = watch;
     if (activity.isEmpty()) {
       serve(CaptureSink.none(), store.sizeBytes() / 512 * 512);
       return;
@@ -182,7 +187,7 @@ final class TapVolume {
 
   private void serve(CaptureSink sink, long sizeBytes) {
     try {
-      export =
+      TapExport made =
           new TapExport(
               spec.name().value(),
               "Tidemark volume " + spec.name(),
@@ -191,6 +196,11 @@ final class TapVolume {
               store,
               sink,
               locks);
+      if (capture != null) {
+        rollbacks = new RollbackOrders(spec.name().value(), made, capture, directory, watch);
+        orders.handle(OrderKind.ROLLBACK, rollbacks);
+      }
+      export = made; // only now: nobody enters past the gate
       served.complete(null);
     } catch (Refusal e) {
       served.completeExceptionally(e);
@@ -207,7 +217,8 @@ final class TapVolume {
   }
 
   Optional<NbdExport> export() {
-    return Optional.ofNullable(export);
+    RollbackOrders gated = rollbacks;
+    return gated == null ? Optional.ofNullable(export) : gated.gate().export();
   }
 
   /** Whether a node takes its writes now. */
@@ -239,6 +250,9 @@ final class TapVolume {
     }
     if (comparing != null) {
       comparing.close();
+    }
+    if (rollbacks != null) {
+      rollbacks.close();
     }
     try {
       if (source != null) {

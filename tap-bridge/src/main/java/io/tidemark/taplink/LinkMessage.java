@@ -434,6 +434,7 @@ sealed interface LinkMessage {
         case LIMIT -> 13;
         case CORRUPT -> 14;
         case FAILED -> 15;
+        case UNREADABLE -> 16;
       };
     }
 

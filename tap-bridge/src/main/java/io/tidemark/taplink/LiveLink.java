@@ -1,6 +1,7 @@
 package io.tidemark.taplink;
 
 import io.tidemark.capture.ContentHashes;
+import io.tidemark.order.TapOrder;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.VolumeId;
 import java.util.concurrent.CompletionStage;
@@ -28,4 +29,13 @@ public interface LiveLink {
    *     or the tap does not answer in time
    */
   CompletionStage<ContentHashes> contentHashes(ByteRange range, int blockBytes);
+
+  /**
+   * Has the tap carry an order out, straight over its link: for orders that carry data, which is to
+   * pass through no actor. As {@code Site.order} otherwise.
+   *
+   * @return the body of its answer; fails as {@link io.tidemark.order.OrderTaker#take} does, and
+   *     with a {@code TimeoutException} at the deadline
+   */
+  CompletionStage<byte[]> order(TapOrder order);
 }

@@ -113,7 +113,13 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
   private record Errand(TapOrder order, CompletableFuture<byte[]> answer) {}
 
   /** The session as the rest of the node may use it. */
-  private record Link(VolumeId volume, AsyncCallback<Question> ask) implements LiveLink {
+  private record Link(VolumeId volume, AsyncCallback<Question> ask, OrderTaker orders)
+      implements LiveLink {
+    @Override
+    public CompletionStage<byte[]> order(TapOrder order) {
+      return orders.take(order);
+    }
+
     @Override
     public CompletionStage<ContentHashes> contentHashes(ByteRange range, int blockBytes) {
       Question question = new Question(range, blockBytes, new CompletableFuture<>());
@@ -385,8 +391,9 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
               settings.windowBytes(),
               settings.segmentBytesMax(),
               settings.segmentWritesMax()));
-      session.takeOrders(new Taker(onOrder));
-      link = new Link(session.grant().volume(), onAsk);
+      Taker taker = new Taker(onOrder);
+      session.takeOrders(taker);
+      link = new Link(session.grant().volume(), onAsk, taker);
       links.opened(volume, link);
     }
 
