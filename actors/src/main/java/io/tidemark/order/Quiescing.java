@@ -21,6 +21,10 @@ public final class Quiescing {
   /** Of what an application's hook said; what is longer is cut. */
   public static final int OUTPUT_BYTES_MAX = 512;
 
+  private static final int SUCCEEDED = 1;
+  private static final int DOUBTFUL = 2;
+  private static final int CRASH_ALLOWED = 4;
+
   private Quiescing() {}
 
   /**
@@ -65,11 +69,17 @@ public final class Quiescing {
     out.putShort((short) results.size());
     for (ApplicationResult result : results) {
       putText(out, result.application(), NAME_BYTES_MAX);
-      out.put((byte) (result.succeeded() ? 1 : 0)).putInt(result.exitCode());
-      out.putInt(result.millis());
+      out.put(flags(result)).putInt(result.exitCode()).putInt(result.millis());
       putText(out, result.output(), OUTPUT_BYTES_MAX);
     }
     return taken(out);
+  }
+
+  private static byte flags(ApplicationResult result) {
+    return (byte)
+        ((result.succeeded() ? SUCCEEDED : 0)
+            | (result.doubtful() ? DOUBTFUL : 0)
+            | (result.crashAllowed() ? CRASH_ALLOWED : 0));
   }
 
   /** Refuses other bytes by INVALID. */
@@ -80,12 +90,18 @@ public final class Quiescing {
           List<ApplicationResult> results = new ArrayList<>();
           for (int n = count(in); n > 0; n--) {
             String name = text(in, NAME_BYTES_MAX);
-            boolean succeeded = in.get() == 1;
+            byte flags = in.get();
             int exitCode = in.getInt();
             int millis = in.getInt();
             results.add(
                 new ApplicationResult(
-                    name, succeeded, exitCode, millis, text(in, OUTPUT_BYTES_MAX)));
+                    name,
+                    (flags & SUCCEEDED) != 0,
+                    exitCode,
+                    millis,
+                    text(in, OUTPUT_BYTES_MAX),
+                    (flags & DOUBTFUL) != 0,
+                    (flags & CRASH_ALLOWED) != 0));
           }
           return results;
         });

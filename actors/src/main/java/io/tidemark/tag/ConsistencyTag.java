@@ -44,10 +44,12 @@ import io.tidemark.tag.TagState.Running;
 import io.tidemark.volume.VolumeEntity;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -178,6 +180,7 @@ public final class ConsistencyTag
   private final Map<Integer, Holds.Held> held = new TreeMap<>();
   private final Map<Integer, Holds.Released> released = new TreeMap<>();
   private final Set<Integer> awaited = new HashSet<>();
+  private final Set<Integer> quiesced = new HashSet<>();
   private final Set<Integer> thawing = new HashSet<>();
   private final List<ApplicationResult> results = new ArrayList<>();
   private final List<ApplicationResult> thawed = new ArrayList<>();
@@ -438,11 +441,16 @@ public final class ConsistencyTag
   private ReplyEffect<TagEvent, TagState> onOrderDone(Running state, VolumeEntity.OrderDone m) {
     int index = index(m.call());
     if (ours(m.call(), OrderKind.THAW.code()) && thawing.remove(index)) {
-      thawed.addAll(Quiescing.decode(m.body()));
+      // After a crash of this actor every volume is asked, and a tap answers for each of its own.
+      Quiescing.decode(m.body()).stream().filter(r -> !thawed.contains(r)).forEach(thawed::add);
       return maybeCommit(state);
     }
     if (ours(m.call(), OrderKind.QUIESCE.code()) && awaits(Step.QUIESCING, index)) {
-      results.addAll(Quiescing.decode(m.body()));
+      List<ApplicationResult> said = Quiescing.decode(m.body());
+      results.addAll(said);
+      if (!said.isEmpty()) {
+        quiesced.add(index);
+      }
       return awaited.isEmpty() ? quiesced(state) : Effect().noReply();
     }
     if (ours(m.call(), OrderKind.HOLD.code()) && awaits(Step.HOLDING, index)) {
@@ -464,15 +472,15 @@ public final class ConsistencyTag
   }
 
   private ReplyEffect<TagEvent, TagState> quiesced(Running state) {
-    for (ApplicationResult result : results) {
-      if (!result.succeeded()) {
-        return fail(
-            state,
-            ErrorCode.FAILED,
-            "application '%s' could not be made consistent: %s"
-                .formatted(
-                    Refusal.printable(result.application()), Refusal.printable(result.output())));
-      }
+    Optional<ApplicationResult> without = without(results);
+    if (without.isPresent()) {
+      return fail(
+          state,
+          ErrorCode.FAILED,
+          "application '%s' could not be made consistent: %s"
+              .formatted(
+                  Refusal.printable(without.get().application()),
+                  Refusal.printable(without.get().output())));
     }
     Set<String> found =
         results.stream().map(ApplicationResult::application).collect(Collectors.toSet());
@@ -482,7 +490,7 @@ public final class ConsistencyTag
             state,
             ErrorCode.NOT_FOUND,
             "no tap of group '%s' has an application '%s'; see the taps' settings"
-                .formatted(state.spec().group(), wanted));
+                .formatted(state.spec().group(), Refusal.printable(wanted)));
       }
     }
     if (found.isEmpty()) {
@@ -496,6 +504,14 @@ public final class ConsistencyTag
         .persist((TagEvent) new TagHolding(owner, List.copyOf(results)))
         .thenRun((TagState next) -> hold((Running) next))
         .thenNoReply();
+  }
+
+  /** The first failure for which there is no tag by its policy (G7). */
+  private static Optional<ApplicationResult> without(List<ApplicationResult> results) {
+    return results.stream()
+        .filter(result -> result.doubtful() && !result.crashAllowed())
+        // What was given up because another one failed says less than that one.
+        .max(Comparator.comparing((ApplicationResult result) -> !result.output().isEmpty()));
   }
 
   // ---- holding --------------------------------------------------------------------------------
@@ -543,7 +559,7 @@ public final class ConsistencyTag
     }
     marks.forEach(mark -> parts.holds().held(mark.holdMicros()));
     if (state.spec().application()) {
-      thaw(state.spec(), hosts()); // applications need not wait for what is persisted next
+      thaw(state.spec(), quiesced); // applications need not wait for what is persisted next
     }
     return Effect()
         .persist((TagEvent) new TagMarked(marks, parts.clock().micros()))
@@ -607,6 +623,16 @@ public final class ConsistencyTag
     if (step != Step.COMMITTING || !awaited.isEmpty() || !thawing.isEmpty()) {
       return Effect().noReply();
     }
+    Optional<ApplicationResult> without = without(thawed);
+    if (without.isPresent()) {
+      return fail(
+          state,
+          ErrorCode.FAILED,
+          "application '%s' may have gone on before its volumes were held: %s"
+              .formatted(
+                  Refusal.printable(without.get().application()),
+                  Refusal.printable(without.get().output())));
+    }
     return Effect()
         .persist((TagEvent) new TagCommitted(List.copyOf(thawed), parts.clock().micros()))
         .thenRun((TagState next) -> settled((Final) next))
@@ -620,7 +646,7 @@ public final class ConsistencyTag
     String volume = "volume '" + state.spec().volumes().get(index) + "': ";
     if (what(m.call()) == OrderKind.THAW.code()) {
       if (thawing.remove(index)) {
-        thawed.add(new ApplicationResult("thaw", false, -1, 0, volume + m.message()));
+        thawed.add(notThawed(state, volume + m.message()));
       }
       return maybeCommit(state);
     }
@@ -668,7 +694,7 @@ public final class ConsistencyTag
     };
   }
 
-  /** What was journaled is a tag, whatever became of thawing. */
+  /** What was journaled is a tag; of what kind, if any, is for the policies to say (G7). */
   private ReplyEffect<TagEvent, TagState> committedLate(Running state, String waiting) {
     if (!awaited.isEmpty()) {
       return fail(
@@ -678,16 +704,24 @@ public final class ConsistencyTag
     }
     for (int index : thawing) {
       String volume = state.spec().volumes().get(index).value();
-      thawed.add(new ApplicationResult("thaw", false, -1, 0, "no answer: volume " + volume));
+      thawed.add(notThawed(state, "no answer: volume '" + volume + "'"));
     }
     thawing.clear();
     return maybeCommit(state);
   }
 
+  /** A host that does not say how long its applications were stopped; it has any of them. */
+  private static ApplicationResult notThawed(Running state, String why) {
+    boolean crashAllowed = state.results().stream().allMatch(ApplicationResult::crashAllowed);
+    return new ApplicationResult("thaw", false, -1, 0, why, true, crashAllowed);
+  }
+
   private ReplyEffect<TagEvent, TagState> fail(Running state, ErrorCode code, String reason) {
     letGo(state);
     List<ApplicationResult> unsaid =
-        state instanceof TagState.Quiescing ? List.copyOf(results) : List.of();
+        state instanceof TagState.Quiescing
+            ? List.copyOf(results)
+            : state instanceof Marked ? List.copyOf(thawed) : List.of();
     return Effect()
         .persist((TagEvent) new TagFailed(code, reason, unsaid, parts.clock().micros()))
         .thenRun((TagState next) -> settled((Final) next))
@@ -847,6 +881,7 @@ public final class ConsistencyTag
     held.clear();
     released.clear();
     awaited.clear();
+    quiesced.clear();
     thawing.clear();
     results.clear();
     thawed.clear();

@@ -34,6 +34,11 @@ public record TagSummary(
     return state.equals("Committed");
   }
 
+  /** Whether its image is of consistent applications; else it is crash-consistent. */
+  public boolean applicationConsistent() {
+    return spec.application() && applications.stream().noneMatch(ApplicationResult::doubtful);
+  }
+
   /** Longest hold of its volumes, in microseconds. */
   public long holdMicros() {
     return marks.stream().mapToLong(TagMark::holdMicros).max().orElse(0);

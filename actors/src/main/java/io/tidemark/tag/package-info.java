@@ -36,6 +36,9 @@
  *       their hooks: nothing depends on this entity to let go.
  *   <li>G5 A tag that was committed or failed is in the catalog before anybody is told.
  *   <li>G6 Locked tags are not removed.
+ *   <li>G7 A tag is application-consistent only if every application asked for became consistent
+ *       and its tap attests, at the thaw, that it stayed so until then. One that did not makes the
+ *       tag fail, or crash-consistent if the application's policy is content with that.
  * </ol>
  *
  * <p>Nothing is persisted while volumes are held: a hold lasts as long as the slowest tap takes to

@@ -14,8 +14,10 @@ import io.tidemark.group.GroupSummary;
 import io.tidemark.group.Groups;
 import io.tidemark.group.Schedule;
 import io.tidemark.group.TagRequest;
+import io.tidemark.order.ApplicationResult;
 import io.tidemark.order.Holds;
 import io.tidemark.order.OrderKind;
+import io.tidemark.order.Quiescing;
 import io.tidemark.order.TapOrder;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
@@ -27,6 +29,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -243,6 +246,43 @@ class ConsistencyTagTest {
     assertEquals(ErrorCode.NOT_ACKNOWLEDGED, hung.code().orElseThrow(), hung.reason());
   }
 
+  /** A failed application makes the tag fail or crash-consistent, as its policy says (G7). */
+  @Test
+  void shouldFollowTheApplicationsPolicies() throws Exception {
+    FakeTap tap = taps.get(0);
+    tap.applications.put("pg", true);
+    says(tap, OrderKind.QUIESCE, new ApplicationResult("pg", false, 3, 7, "no", true, true));
+    TagSummary soft = take(new TagRequest("soft", true, List.of("pg"), "", 0));
+    assertEquals("Committed", soft.state(), soft.reason());
+    assertFalse(soft.applicationConsistent());
+    assertEquals("no", soft.applications().get(0).output());
+    tap.answers.clear();
+
+    // It was quiesced, and went on before the order to thaw; nobody knows since when.
+    says(tap, OrderKind.THAW, new ApplicationResult("pg", false, 0, 7, "expired", true, false));
+    assertFailed(
+        take(new TagRequest("lost", true, List.of("pg"), "", 0)), ErrorCode.FAILED, "expired");
+    says(tap, OrderKind.THAW, new ApplicationResult("pg", false, 0, 7, "expired", true, true));
+    assertFalse(take(new TagRequest("lost2", true, List.of("pg"), "", 0)).applicationConsistent());
+
+    // It was quiesced until then, and complains about thawing.
+    says(tap, OrderKind.THAW, new ApplicationResult("pg", false, 1, 7, "mail", false, false));
+    TagSummary grumbled = take(new TagRequest("grumbled", true, List.of("pg"), "", 0));
+    assertEquals("Committed", grumbled.state(), grumbled.reason());
+    assertTrue(grumbled.applicationConsistent());
+
+    tap.answers.put(
+        OrderKind.THAW,
+        order -> CompletableFuture.failedFuture(new Refusal(ErrorCode.NOT_FOUND, "restarted")));
+    assertFailed(
+        take(new TagRequest("silent", true, List.of("pg"), "", 0)), ErrorCode.FAILED, "restarted");
+  }
+
+  private static void says(FakeTap tap, OrderKind kind, ApplicationResult result) {
+    byte[] answer = Quiescing.encode(List.of(result));
+    tap.answers.put(kind, order -> CompletableFuture.completedFuture(answer));
+  }
+
   /** The node of group and tag dies at each step: all let go, and the tag ends (G3, U2). */
   @Test
   void shouldEndEveryTagThoughItsNodeDies() throws Exception {
@@ -279,7 +319,14 @@ class ConsistencyTagTest {
       await("let go", () -> TestSite.join(alive.groups().get("g")).running().isEmpty());
       second = test.startNode();
     }
-    assertEquals("Committed", take(crash("after")).state());
+    // While the entities settle on the node that came last, a tag may still fail.
+    AtomicInteger attempts = new AtomicInteger();
+    await(
+        "a tag commits",
+        () ->
+            TestSite.join(groups().take("g", crash("after-" + attempts.incrementAndGet())))
+                .state()
+                .equals("Committed"));
   }
 
   private static int count(FakeTap tap, OrderKind kind) {

@@ -30,9 +30,19 @@ public final class KnownKeys {
       return;
     }
     ConfigObject reference = ConfigFactory.defaultReference().getConfig(section).root();
+    check(config.getConfig(section).root(), reference, section);
+  }
+
+  /**
+   * Compares settings with a reference of their own.
+   *
+   * @param path where they are, for the message
+   * @throws Refusal {@code INVALID} that names the first unknown key and the nearest known one
+   */
+  public static void check(ConfigObject given, ConfigObject reference, String path) {
     Set<String> known = new TreeSet<>();
-    collect(reference, section, known);
-    check(config.getConfig(section).root(), reference, section, known);
+    collect(reference, path, known);
+    check(given, reference, path, known);
   }
 
   private static void check(

@@ -151,6 +151,13 @@ final class TagCommands implements Runnable {
                   application.path("name").asText(),
                   application.path("succeeded").asBoolean() ? "done" : "failed",
                   application.path("millis").asInt()));
+      if (!application.path("succeeded").asBoolean()) {
+        out.println("    exit code " + application.path("exitCode").asInt());
+        application.path("output").asText().lines().forEach(line -> out.println("    " + line));
+      }
+    }
+    if (tag.path("downgraded").asBoolean()) {
+      out.println("  crash-consistent only, as the policy of what failed allows");
     }
     if (!tag.path("notes").asText().isEmpty()) {
       out.println("  " + tag.path("notes").asText());

@@ -1,5 +1,6 @@
 package io.tidemark.cli;
 
+import io.tidemark.hook.ApplicationsFile;
 import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServerSettings;
 import io.tidemark.nbd.NbdTls;
@@ -92,6 +93,12 @@ final class TapCommand implements Callable<Integer> {
   private int drainSeconds = (int) TapSettings.DRAIN.toSeconds();
 
   @Option(
+      names = "--apps",
+      paramLabel = "FILE",
+      description = "applications of this host that tags may quiesce; see docs/operations.md")
+  private Path applications;
+
+  @Option(
       names = "--tls",
       paramLabel = "DIR",
       description =
@@ -127,6 +134,9 @@ final class TapCommand implements Callable<Integer> {
                 links)
             .withBounds(Amounts.bytes(memory), Amounts.bytes(spill))
             .withDrain(Duration.ofSeconds(drainSeconds));
+    if (applications != null) {
+      settings = settings.withApplications(ApplicationsFile.load(applications));
+    }
     if (tls != null) {
       SSLContext context = TlsFiles.in(tls).context();
       settings =

@@ -50,7 +50,9 @@ final class TagViews {
     json.put("name", tag.spec().name());
     json.put("state", tag.state());
     json.put("time", new MicroTime(tag.timeMicros()).toString());
-    json.put("consistency", tag.spec().application() ? "application" : "crash");
+    json.put("consistency", tag.applicationConsistent() ? "application" : "crash");
+    json.put(
+        "downgraded", tag.committed() && tag.spec().application() != tag.applicationConsistent());
     json.put("holdMicros", tag.holdMicros());
     ArrayNode points = json.putArray("points");
     for (TagMark mark : tag.marks()) {

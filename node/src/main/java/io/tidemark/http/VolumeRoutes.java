@@ -279,7 +279,7 @@ final class VolumeRoutes extends Exchange {
                                 .put("time", new MicroTime(mark.timeMicros()).toString())
                                 .put(
                                     "consistency",
-                                    tag.spec().application() ? "application" : "crash")
+                                    tag.applicationConsistent() ? "application" : "crash")
                                 .put("locked", tag.locked()));
               }
               json.put("moreTags", found.more());

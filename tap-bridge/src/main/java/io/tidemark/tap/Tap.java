@@ -1,6 +1,7 @@
 package io.tidemark.tap;
 
 import io.tidemark.capture.CaptureMemory;
+import io.tidemark.hook.Applications;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.nbd.NbdExport;
 import io.tidemark.nbd.NbdExportInfo;
@@ -10,6 +11,7 @@ import io.tidemark.nbd.NbdServer;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.taporder.QuiesceHooks;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
@@ -29,6 +31,7 @@ public final class Tap implements AutoCloseable {
   private final List<TapVolume> volumes;
   private final NbdServer server;
   private final ScheduledExecutorService watch;
+  private final Optional<Applications> applications;
   private boolean stopped;
   private boolean clean;
 
@@ -36,11 +39,13 @@ public final class Tap implements AutoCloseable {
       TapSettings settings,
       List<TapVolume> volumes,
       NbdServer server,
-      ScheduledExecutorService watch) {
+      ScheduledExecutorService watch,
+      Optional<Applications> applications) {
     this.settings = settings;
     this.volumes = volumes;
     this.server = server;
     this.watch = watch;
+    this.applications = applications;
   }
 
   /**
@@ -58,15 +63,19 @@ public final class Tap implements AutoCloseable {
               thread.setDaemon(true);
               return thread;
             });
+    Optional<Applications> applications =
+        settings.applications().map(file -> new Applications(file, settings.ownFiles()));
+    QuiesceHooks hooks = applications.map(QuiesceHooks.class::cast).orElseGet(QuiesceHooks::none);
     try {
       for (VolumeSpec spec : settings.volumes()) {
-        volumes.add(TapVolume.open(spec, settings, memory));
+        volumes.add(TapVolume.open(spec, settings, memory, hooks));
       }
       NbdServer server = NbdServer.start(settings.listen(), exports(volumes), settings.nbd());
       String address = hostName() + "/" + server.addresses().get(0);
       volumes.forEach(volume -> volume.start(watch, address));
-      return new Tap(settings, volumes, server, watch);
+      return new Tap(settings, volumes, server, watch, applications);
     } catch (RuntimeException e) {
+      applications.ifPresent(Applications::close);
       volumes.forEach(volume -> volume.stop(Duration.ZERO));
       watch.shutdownNow();
       throw e;
@@ -161,14 +170,17 @@ public final class Tap implements AutoCloseable {
   }
 
   /**
-   * Stops in order: no new clients or requests, then the journal takes what is captured, for at
-   * most the settings' drain time, then every link and log is closed. Repeating it is safe.
+   * Stops in order: applications are thawed, no new clients or requests, then the journal takes
+   * what is captured, for at most the settings' drain time, then every link and log is closed.
+   * Repeating it is safe.
    *
    * @return whether everything was journaled
    */
   public synchronized boolean stop() {
     if (!stopped) {
       stopped = true;
+      // First of all: thawing may need to write to the volumes.
+      applications.ifPresent(Applications::close);
       server.close();
       long deadline = System.nanoTime() + settings.drain().toNanos();
       clean = true;

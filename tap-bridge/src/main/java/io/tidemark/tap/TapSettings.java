@@ -1,12 +1,14 @@
 package io.tidemark.tap;
 
 import io.tidemark.capture.CaptureLimits;
+import io.tidemark.hook.ApplicationsFile;
 import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServerSettings;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taplink.LinkSettings;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
@@ -28,6 +30,7 @@ import java.util.Set;
  * @param nbd of the server
  * @param link of the tap link
  * @param drain how long a stop waits for the journal to take what is captured
+ * @param applications of this host that tags may quiesce
  */
 public record TapSettings(
     List<VolumeSpec> volumes,
@@ -38,7 +41,8 @@ public record TapSettings(
     CaptureLimits limits,
     NbdServerSettings nbd,
     LinkSettings link,
-    Duration drain) {
+    Duration drain,
+    Optional<ApplicationsFile> applications) {
   public static final long MEMORY_BYTES_MAX = 64L << 20;
   public static final Duration DRAIN = Duration.ofSeconds(10);
   public static final int LINK_PORT = 8471;
@@ -79,12 +83,22 @@ public record TapSettings(
         CaptureLimits.defaults(),
         NbdServerSettings.defaults(),
         LinkSettings.defaults(),
-        DRAIN);
+        DRAIN,
+        Optional.empty());
   }
 
   public TapSettings withStateDirectory(Path directory) {
     return new TapSettings(
-        volumes, listen, nodes, Optional.of(directory), memoryBytesMax, limits, nbd, link, drain);
+        volumes,
+        listen,
+        nodes,
+        Optional.of(directory),
+        memoryBytesMax,
+        limits,
+        nbd,
+        link,
+        drain,
+        applications);
   }
 
   public TapSettings withBounds(long memoryBytes, long spillBytes) {
@@ -97,22 +111,64 @@ public record TapSettings(
         limits.withSpillBytesMax(spillBytes),
         nbd,
         link,
-        drain);
+        drain,
+        applications);
   }
 
   public TapSettings withNbd(NbdServerSettings settings) {
     return new TapSettings(
-        volumes, listen, nodes, stateDirectory, memoryBytesMax, limits, settings, link, drain);
+        volumes,
+        listen,
+        nodes,
+        stateDirectory,
+        memoryBytesMax,
+        limits,
+        settings,
+        link,
+        drain,
+        applications);
   }
 
   public TapSettings withLink(LinkSettings settings) {
     return new TapSettings(
-        volumes, listen, nodes, stateDirectory, memoryBytesMax, limits, nbd, settings, drain);
+        volumes,
+        listen,
+        nodes,
+        stateDirectory,
+        memoryBytesMax,
+        limits,
+        nbd,
+        settings,
+        drain,
+        applications);
   }
 
   public TapSettings withDrain(Duration most) {
     return new TapSettings(
-        volumes, listen, nodes, stateDirectory, memoryBytesMax, limits, nbd, link, most);
+        volumes,
+        listen,
+        nodes,
+        stateDirectory,
+        memoryBytesMax,
+        limits,
+        nbd,
+        link,
+        most,
+        applications);
+  }
+
+  public TapSettings withApplications(ApplicationsFile file) {
+    return new TapSettings(
+        volumes,
+        listen,
+        nodes,
+        stateDirectory,
+        memoryBytesMax,
+        limits,
+        nbd,
+        link,
+        drain,
+        Optional.of(file));
   }
 
   /**
@@ -138,6 +194,19 @@ public record TapSettings(
           "'" + Refusal.printable(text) + "' is no node: give HOST:PORT of its tap link");
     }
     return InetSocketAddress.createUnresolved(host, port);
+  }
+
+  /** Everything of the tap's own that a frozen file system would keep it from writing. */
+  Set<Path> ownFiles() {
+    Set<Path> own = new HashSet<>();
+    stateDirectory.ifPresent(own::add);
+    for (VolumeSpec volume : volumes) {
+      // A device node says nothing about where its bytes are.
+      if (Files.isRegularFile(volume.backing())) {
+        own.add(volume.backing());
+      }
+    }
+    return own;
   }
 
   Path stateOf(VolumeSpec volume, boolean file) {

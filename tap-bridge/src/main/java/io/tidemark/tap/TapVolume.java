@@ -62,7 +62,8 @@ final class TapVolume {
       CaptureMemory memory,
       FileBackingStore store,
       Path directory,
-      Optional<ActivityLog> activity) {
+      Optional<ActivityLog> activity,
+      QuiesceHooks applications) {
     this.spec = spec;
     this.settings = settings;
     this.memory = memory;
@@ -72,7 +73,7 @@ final class TapVolume {
     this.activity = activity;
     this.holds = new HoldOrders(spec.name().value(), this::capture);
     holds.register(orders);
-    orders.handle(QuiesceHooks.none());
+    orders.handle(applications);
   }
 
   private synchronized Optional<VolumeCapture> capture() {
@@ -80,20 +81,29 @@ final class TapVolume {
   }
 
   /** Opens what is on this machine; nothing is connected or served yet. */
-  static TapVolume open(VolumeSpec spec, TapSettings settings, CaptureMemory memory) {
+  static TapVolume open(
+      VolumeSpec spec, TapSettings settings, CaptureMemory memory, QuiesceHooks applications) {
     FileBackingStore store = FileBackingStore.open(spec.backing(), 1, false);
     try {
       boolean file = Files.isRegularFile(spec.backing());
       if (settings.nodes().isEmpty() && settings.stateDirectory().isEmpty() && !file) {
-        return new TapVolume(spec, settings, memory, store, Path.of(""), Optional.empty());
+        return new TapVolume(
+            spec, settings, memory, store, Path.of(""), Optional.empty(), applications);
       }
       Path directory = settings.stateOf(spec, file);
       if (settings.nodes().isEmpty()) {
         refuseIfCaptured(spec, directory);
-        return new TapVolume(spec, settings, memory, store, directory, Optional.empty());
+        return new TapVolume(
+            spec, settings, memory, store, directory, Optional.empty(), applications);
       }
       return new TapVolume(
-          spec, settings, memory, store, directory, Optional.of(openLog(spec, directory)));
+          spec,
+          settings,
+          memory,
+          store,
+          directory,
+          Optional.of(openLog(spec, directory)),
+          applications);
     } catch (RuntimeException e) {
       closeQuietly(store);
       throw e;
