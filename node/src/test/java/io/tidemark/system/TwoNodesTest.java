@@ -147,11 +147,10 @@ class TwoNodesTest {
       try (TestSite.TestTap stranger =
           first.plainTap("strange", backing, wrong.toArray(String[]::new))) {
         stranger.start();
-        stranger.awaitServed();
         Await.until(
-            "the link is refused, see " + first.directory,
+            "no node lets the tap in, see " + first.directory,
             LIMIT,
-            () -> stranger.output().contains("tap link"));
+            () -> stranger.output().contains("waiting: no node at"));
         assertEquals(
             false,
             first.client.get("/api/v1/volumes/strange").orFail().at("/tap/connected").asBoolean());
@@ -183,6 +182,7 @@ class TwoNodesTest {
   void shouldGoOnWithoutAGapWhicheverNodeGoes() throws Exception {
     awaitMembers(first, 2);
     awaitMembers(second, 2);
+    long others = first.volumesHere() + second.volumesHere();
     first.client.createVolume("one", Load.VOLUME_BYTES);
     second.client.createVolume("two", Load.VOLUME_BYTES);
     try (TestSite.TestTap tapOne = tap(first, second, "one");
@@ -199,7 +199,9 @@ class TwoNodesTest {
       System.out.printf(
           "calm: %d writes; volumes on the nodes: %d, %d%n",
           writes, first.volumesHere(), second.volumesHere());
-      assertEquals(2, first.volumesHere() + second.volumesHere());
+      long here = first.volumesHere() + second.volumesHere();
+      // Those of the other tests may have left memory meanwhile.
+      assertTrue(here >= 2 && here <= others + 2, here + " volumes, " + others + " before");
 
       one.begin(second);
       two.begin(second);
