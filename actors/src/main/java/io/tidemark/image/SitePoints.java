@@ -95,9 +95,10 @@ public final class SitePoints implements VolumePoints {
   }
 
   @Override
-  public CompletionStage<Void> hold(Located located, String holder, Duration lease) {
+  public CompletionStage<Void> hold(
+      Located located, String holder, boolean onward, Duration lease) {
     return retention.hold(
-        located.name(), located.volume(), holder, located.point().seq(), false, lease);
+        located.name(), located.volume(), holder, located.point().seq(), onward, lease);
   }
 
   @Override

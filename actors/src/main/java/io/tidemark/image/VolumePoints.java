@@ -11,6 +11,9 @@ import java.util.concurrent.CompletionStage;
 
 /** Recovery points of the site's volumes by name. */
 public interface VolumePoints {
+  /** Of the name of who holds a point. */
+  int HOLDER_CHARS_MAX = 200;
+
   /**
    * A point found in one incarnation of a volume.
    *
@@ -30,12 +33,16 @@ public interface VolumePoints {
   CompletionStage<PointReader> open(Located located);
 
   /**
-   * Holds a point against retention until the lease ends; to be renewed by repeating it.
+   * Holds a point against retention until the lease ends; to be renewed by repeating it. A holder
+   * has one point of a volume: holding another lets the first go.
    *
    * @param holder who, for instance {@code image:NAME}
-   * @return fails with {@code BEYOND_HORIZON} when the point is given up already
+   * @param onward whether all points from that one on are held
+   * @return fails with {@code BEYOND_HORIZON} when the point is given up already, {@code LIMIT}
+   *     when too many points of the volume are held
    */
-  default CompletionStage<Void> hold(Located located, String holder, Duration lease) {
+  default CompletionStage<Void> hold(
+      Located located, String holder, boolean onward, Duration lease) {
     return CompletableFuture.completedStage(null);
   }
 

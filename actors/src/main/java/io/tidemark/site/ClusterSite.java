@@ -164,8 +164,8 @@ public final class ClusterSite implements Site, Retention {
   }
 
   @Override
-  public CompletionStage<Void> keepTags(VolumeName name, List<KeptTag> tags) {
-    return ask(name, ref -> new VolumeEntity.KeepTags(tags, ref), VolumeEntity.Done.class)
+  public CompletionStage<Void> keepTag(VolumeName name, VolumeId id, KeptTag tag) {
+    return ask(name, ref -> new VolumeEntity.KeepTag(id, tag, ref), VolumeEntity.Done.class)
         .thenApply(done -> null);
   }
 

@@ -62,11 +62,8 @@ final class GroupTags implements KeptTags {
     void add(TagSummary tag) {
       tag.markOf(volume)
           .filter(mark -> mark.id().equals(id))
-          .ifPresent(
-              mark -> {
-                String name = tag.spec().group() + "/" + tag.spec().name();
-                tags.put(name, new KeptTag(name, mark.seq(), mark.timeMicros(), tag.locked()));
-              });
+          .map(mark -> tag.kept(mark, tag.locked()))
+          .ifPresent(kept -> tags.put(kept.name(), kept));
     }
 
     /** A locked tag that was not found by its time has its point for a name. */

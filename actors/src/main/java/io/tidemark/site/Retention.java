@@ -6,7 +6,6 @@ import io.tidemark.position.WriteSeq;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.CompletionStage;
 
 /**
@@ -35,8 +34,11 @@ public interface Retention {
   CompletionStage<Void> release(VolumeName name, String holder);
 
   /**
-   * Tells a volume all of its tags, of which the policy's ladder keeps some beyond the window. A
-   * tag that the volume has thinned out is not brought back by telling it again.
+   * Tells a volume that a tag of it was locked, whose point it keeps from then on, or unlocked.
+   *
+   * @param id the incarnation that the tag belongs to
+   * @return fails with {@code BEYOND_HORIZON} when the point of a locked tag is gone, {@code LIMIT}
+   *     when too many tags are kept
    */
-  CompletionStage<Void> keepTags(VolumeName name, List<KeptTag> tags);
+  CompletionStage<Void> keepTag(VolumeName name, VolumeId id, KeptTag tag);
 }

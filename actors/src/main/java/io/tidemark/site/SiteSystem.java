@@ -178,7 +178,7 @@ public final class SiteSystem {
                     .lookup(DispatcherSelector.fromConfig("tidemark.worker-dispatcher"))));
     Consumer<SiteEvent> events = volumeParts.events();
     Groups groups =
-        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, volumes, events));
+        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, site, volumes, events));
     tags.ask(groups);
     return new SiteSystem(system, site, journal, histories, groups);
   }

@@ -57,6 +57,16 @@ public record VolumeSummary(
     retention = retention == null ? RetentionPolicy.ALL : retention;
   }
 
+  /** Whether the journal stores more than the policy wants. */
+  public boolean overCap() {
+    return retention.capBytes() > 0 && storedBytes > retention.capBytes();
+  }
+
+  /** Whether it stores so much that held points are given up. */
+  public boolean overHardCap() {
+    return retention.hardCapBytes() > 0 && storedBytes > retention.hardCapBytes();
+  }
+
   /** A volume that keeps everything. */
   public VolumeSummary(
       VolumeName name,

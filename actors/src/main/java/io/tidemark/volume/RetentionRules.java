@@ -152,13 +152,41 @@ final class RetentionRules {
     boolean there =
         seq >= ledger.horizon().seq()
             || !onward && retained.keptSeqs(ledger.horizon().seq()).contains(seq);
-    return there
+    return there ? Optional.empty() : Optional.of(beyondHorizon(ledger, seq));
+  }
+
+  private static Refusal beyondHorizon(Ledger ledger, long seq) {
+    return new Refusal(
+        ErrorCode.BEYOND_HORIZON,
+        "seq:%d is older than the horizon: the nearest point is seq:%d"
+            .formatted(seq, ledger.horizon().seq()));
+  }
+
+  /** Why a tag cannot be kept. */
+  static Optional<Refusal> refuseTag(Ledger ledger, KeptTag tag) {
+    if (keepable(ledger, List.of(tag)).isEmpty()) {
+      return Optional.of(beyondHorizon(ledger, tag.seq()));
+    }
+    return with(ledger, tag).size() <= Retained.TAGS_MAX
         ? Optional.empty()
         : Optional.of(
             new Refusal(
-                ErrorCode.BEYOND_HORIZON,
-                "seq:%d is older than the horizon: the nearest point is seq:%d"
-                    .formatted(seq, ledger.horizon().seq())));
+                ErrorCode.LIMIT,
+                "%d tags of the volume are kept already; unlock some first"
+                    .formatted(Retained.TAGS_MAX)));
+  }
+
+  /**
+   * The kept tags once one was locked or unlocked. One that is unlocked inside the continuous
+   * history is found there again when the horizon reaches it.
+   */
+  static List<KeptTag> with(Ledger ledger, KeptTag tag) {
+    List<KeptTag> tags = new ArrayList<>(ledger.retained().tags());
+    boolean known = tags.removeIf(other -> other.name().equals(tag.name()));
+    if (tag.locked() || known && tag.seq() < ledger.horizon().seq()) {
+      tags.add(tag);
+    }
+    return oldestFirst(tags);
   }
 
   /**
@@ -172,8 +200,13 @@ final class RetentionRules {
     List<KeptTag> kept =
         new ArrayList<>(
             thinned.subList(Math.max(0, thinned.size() - Retained.TAGS_MAX), thinned.size()));
-    kept.sort(Comparator.comparing(KeptTag::timeMicros).thenComparing(KeptTag::name));
-    return List.copyOf(kept);
+    return oldestFirst(kept);
+  }
+
+  private static List<KeptTag> oldestFirst(List<KeptTag> tags) {
+    return tags.stream()
+        .sorted(Comparator.comparing(KeptTag::timeMicros).thenComparing(KeptTag::name))
+        .toList();
   }
 
   /** The tags whose points are still there. */

@@ -285,12 +285,13 @@ public final class VolumeEntity
       implements Command, TidemarkMessage {}
 
   /**
-   * Tells the volume all of its tags; those that the policy keeps outlive the window. Replies
-   * {@link Done}; {@code LIMIT} for more than {@link Retained#TAGS_MAX}. Points that are gone
-   * already stay gone. Safe to repeat.
+   * Tells the volume that a tag was locked or unlocked. A locked tag's point is kept from the reply
+   * {@link Done} on (J8); of one that is unlocked the policy decides. {@code BEYOND_HORIZON} when
+   * the point is gone, {@code LIMIT} for more than {@link Retained#TAGS_MAX} kept tags, {@code
+   * NOT_FOUND} when the volume is another incarnation. Safe to repeat.
    */
-  @JsonTypeName("keep-tags")
-  public record KeepTags(List<KeptTag> tags, ActorRef<Reply> replyTo)
+  @JsonTypeName("keep-tag")
+  public record KeepTag(VolumeId volume, KeptTag tag, ActorRef<Reply> replyTo)
       implements Command, TidemarkMessage {}
 
   /** Replies {@link Leftovers}, whether there is a volume or not. */
@@ -453,6 +454,9 @@ public final class VolumeEntity
   private boolean choreRuns;
   private int failures;
 
+  /** Deletes what the index job that runs will have stored; for an actor that ends before it. */
+  private Runnable sweep = () -> {};
+
   /** Where the merge that runs begins; the greatest seq when none runs. */
   private long mergeFromSeq = Long.MAX_VALUE;
 
@@ -468,6 +472,9 @@ public final class VolumeEntity
     private long trimmedEventNr;
     private boolean trims;
     private boolean alerted;
+
+    /** Whether a tag was locked or unlocked since the site's groups were asked. */
+    private boolean tagsChanged;
 
     /** Set when nobody waits for the running compaction any more. */
     private AtomicBoolean abandoned = new AtomicBoolean();
@@ -573,7 +580,7 @@ public final class VolumeEntity
         .onCommand(GetRetention.class, c -> notFound(0, c.replyTo()))
         .onCommand(PinPoint.class, c -> notFound(0, c.replyTo()))
         .onCommand(UnpinPoint.class, c -> Effect().reply(c.replyTo(), new Done(0)))
-        .onCommand(KeepTags.class, c -> notFound(0, c.replyTo()))
+        .onCommand(KeepTag.class, c -> notFound(0, c.replyTo()))
         .onCommand(Compacted.class, this::onLateCompaction)
         .onCommand(IndexBuilt.class, this::onLateIndex);
     handlers
@@ -601,7 +608,7 @@ public final class VolumeEntity
         .onCommand(GetRetention.class, this::onGetRetention)
         .onCommand(PinPoint.class, this::onPin)
         .onCommand(UnpinPoint.class, this::onUnpin)
-        .onCommand(KeepTags.class, this::onKeepTags)
+        .onCommand(KeepTag.class, this::onKeepTag)
         .onCommand(LookAfterHorizon.class, this::onLookAfterHorizon)
         .onCommand(HorizonFound.class, this::onHorizonFound)
         .onCommand(TagsFound.class, this::onTagsFound)
@@ -1145,6 +1152,7 @@ public final class VolumeEntity
     long number = ++job;
     VolumeId volume = live.ledger().settings().volume();
     jobRuns = true;
+    sweep = () -> result.thenCompose(built -> jobs.discard(volume, built.node()));
     context.pipeToSelf(
         result,
         (done, failure) ->
@@ -1158,6 +1166,7 @@ public final class VolumeEntity
       return discard(c);
     }
     jobRuns = false;
+    sweep = () -> {};
     mergeFromSeq = Long.MAX_VALUE;
     failures = 0;
     return Effect()
@@ -1173,6 +1182,9 @@ public final class VolumeEntity
 
   /** The result of a job that was begun before a restart or for another incarnation. */
   private ReplyEffect<VolumeEvent, VolumeState> discard(IndexBuilt c) {
+    if (!jobRuns) {
+      sweep = () -> {};
+    }
     context.pipeToSelf(
         jobs.discard(c.volume(), c.result().node()),
         (done, failure) -> failure == null ? new DoChores() : new ChoreFailed("discard", failure));
@@ -1346,22 +1358,24 @@ public final class VolumeEntity
         .thenReply(c.replyTo(), next -> new Done(0));
   }
 
-  private ReplyEffect<VolumeEvent, VolumeState> onKeepTags(Live state, KeepTags c) {
+  private ReplyEffect<VolumeEvent, VolumeState> onKeepTag(Live state, KeepTag c) {
     Ledger ledger = state.ledger();
-    if (c.tags().size() > Retained.TAGS_MAX) {
-      return refused(
-          0,
-          c.replyTo(),
-          new Refusal(
-              ErrorCode.LIMIT,
-              "a volume keeps at most %d tags beyond its window".formatted(Retained.TAGS_MAX)));
+    if (!c.volume().equals(ledger.settings().volume())) {
+      return notFound(0, c.replyTo());
     }
-    List<KeptTag> tags = RetentionRules.kept(ledger, c.tags(), now());
+    Optional<Refusal> refusal =
+        c.tag().locked() ? RetentionRules.refuseTag(ledger, c.tag()) : Optional.empty();
+    if (refusal.isPresent()) {
+      return refused(0, c.replyTo(), refusal.get());
+    }
+    retention.tagsChanged = true;
+    List<KeptTag> tags = RetentionRules.with(ledger, c.tag());
     if (tags.equals(ledger.retained().tags())) {
       return Effect().reply(c.replyTo(), new Done(0));
     }
     return Effect()
         .persist((VolumeEvent) new TagsKept(tags))
+        .thenRun(this::scheduleRetention)
         .thenReply(c.replyTo(), next -> new Done(0));
   }
 
@@ -1437,6 +1451,7 @@ public final class VolumeEntity
             .filter(mark -> mark.seq() <= ledger.retained().limitSeq());
     if (to.isPresent()) {
       Mark mark = to.get();
+      retention.tagsChanged = false;
       run(
           "asking which tags are to be kept",
           parts
@@ -1450,7 +1465,9 @@ public final class VolumeEntity
           (number, tags) -> new TagsFound(number, mark, tags));
       return Effect().noReply();
     }
-    boolean waits = ledger.horizon().seq() == retention.fruitlessSeq;
+    boolean waits =
+        ledger.horizon().seq() == retention.fruitlessSeq
+            && !ledger.retained().hasIdleLayers(ledger.horizon().seq());
     if (!waits && RetentionRules.compactionDue(ledger)) {
       return beginCompaction(ledger);
     }
@@ -1483,7 +1500,7 @@ public final class VolumeEntity
     }
     retention.runs = false;
     Ledger ledger = state.ledger();
-    if (c.to().seq() > ledger.retained().limitSeq()) {
+    if (c.to().seq() > ledger.retained().limitSeq() || retention.tagsChanged) {
       return Effect().noReply();
     }
     retention.alerted = false;
@@ -1644,7 +1661,7 @@ public final class VolumeEntity
   public SignalHandler<VolumeState> signalHandler() {
     return newSignalHandlerBuilder()
         .onSignal(RecoveryCompleted.instance(), this::onRecovered)
-        .onSignal(PostStop.class, (state, stopped) -> retention.abandoned.set(true))
+        .onSignal(PostStop.class, this::onStopped)
         .onSignal(SnapshotCompleted.class, this::onSnapshotCompleted)
         .onSignal(SnapshotFailed.class, this::onSnapshotFailed)
         .build();
@@ -1662,6 +1679,12 @@ public final class VolumeEntity
     scheduleChores(state);
     index(state);
     scheduleRetention(state);
+  }
+
+  /** What runs brings nothing to anybody any more. */
+  private void onStopped(VolumeState state, PostStop stopped) {
+    retention.abandoned.set(true);
+    sweep.run();
   }
 
   private void onSnapshotCompleted(VolumeState state, SnapshotCompleted done) {

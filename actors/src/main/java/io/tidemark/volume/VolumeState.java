@@ -284,7 +284,8 @@ public sealed interface VolumeState extends TidemarkMessage {
         ledger.index().tailFromEventNr(),
         ledger.eventNr(),
         ledger.retained().layers(),
-        ledger.retained().keptSeqs(ledger.horizon().seq()));
+        ledger.retained().keptSeqs(ledger.horizon().seq()),
+        ledger.settings().createdMicros());
   }
 
   /**

@@ -1,16 +1,14 @@
 package io.tidemark.bench;
 
 import io.tidemark.journal.JournalSession;
+import io.tidemark.localfile.LocalFiles;
 import io.tidemark.position.At;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.site.VolumeSummary;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -20,7 +18,6 @@ import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -159,7 +156,7 @@ final class RetentionCommand implements Callable<Integer> {
         written / MIB,
         rate / MIB,
         volume.storedBytes() / MIB,
-        dataBytes(site.directory()) / MIB,
+        tableBytes(site.directory()) / MIB,
         (volume.head().time().micros() - volume.horizon().time().micros()) / 1e6,
         heap / MIB,
         open(desk, volume));
@@ -181,32 +178,7 @@ final class RetentionCommand implements Callable<Integer> {
   }
 
   /** Files of Cassandra's tables; its commit log has a fixed bound of its own. */
-  private static long dataBytes(Path directory) throws IOException {
-    try (Stream<Path> files = Files.walk(directory)) {
-      long bytes = 0;
-      for (Path file : (Iterable<Path>) files::iterator) {
-        if (file.toString().endsWith(".db")) {
-          bytes += size(file);
-        }
-      }
-      return bytes;
-    } catch (UncheckedIOException e) {
-      return again(directory, e.getCause());
-    } catch (NoSuchFileException e) {
-      return again(directory, e);
-    }
-  }
-
-  /** Cassandra deletes files while they are counted. */
-  private static long again(Path directory, IOException gone) throws IOException {
-    if (gone instanceof NoSuchFileException) {
-      return dataBytes(directory);
-    }
-    throw gone;
-  }
-
-  /** A file that goes while it is looked at takes no space. */
-  private static long size(Path file) throws IOException {
-    return Files.exists(file) ? Files.size(file) : 0;
+  private static long tableBytes(Path directory) throws IOException {
+    return LocalFiles.bytes(directory, file -> file.toString().endsWith(".db"));
   }
 }

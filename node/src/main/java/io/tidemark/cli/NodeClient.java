@@ -76,7 +76,7 @@ public final class NodeClient {
     return send(
         request(path)
             .header("Content-Type", "application/json")
-            .PUT(BodyPublishers.ofString(body.toString())));
+            .PUT(BodyPublishers.ofString(body.isEmpty() ? "" : body.toString())));
   }
 
   public JsonNode delete(String path) {

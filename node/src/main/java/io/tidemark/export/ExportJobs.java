@@ -1,5 +1,6 @@
 package io.tidemark.export;
 
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.job.JobControl;
@@ -19,7 +20,6 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.time.Duration;
 import java.util.UUID;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -41,10 +41,6 @@ public final class ExportJobs implements Exports, AutoCloseable {
   public static final int EXPORTS_MAX = 4;
   public static final int PATH_CHARS_MAX = 4096;
   static final String PART_SUFFIX = ".part";
-
-  /** An export's point is kept so long, whatever becomes of the export (J8). */
-  private static final Duration HOLD = Duration.ofDays(2);
-
   private static final String RECORD_SUFFIX = ".export";
   private static final int DISK_THREADS = 2;
   private static final Logger LOG = LoggerFactory.getLogger(ExportJobs.class);
@@ -84,6 +80,7 @@ public final class ExportJobs implements Exports, AutoCloseable {
   private final Path records;
   private final JobRegistry jobs;
   private final VolumePoints points;
+  private final HeldPoints held;
   private final Semaphore slots = new Semaphore(EXPORTS_MAX);
   private final ExecutorService disk;
 
@@ -92,10 +89,12 @@ public final class ExportJobs implements Exports, AutoCloseable {
    *
    * @param records a directory of its own under the node's data; created if missing
    */
-  public ExportJobs(Path records, JobRegistry jobs, VolumePoints points) throws IOException {
+  public ExportJobs(Path records, JobRegistry jobs, VolumePoints points, HeldPoints held)
+      throws IOException {
     this.records = Files.createDirectories(records);
     this.jobs = jobs;
     this.points = points;
+    this.held = held;
     AtomicInteger number = new AtomicInteger();
     this.disk =
         Executors.newFixedThreadPool(
@@ -184,9 +183,7 @@ public final class ExportJobs implements Exports, AutoCloseable {
         "export",
         subject,
         control ->
-            points
-                .hold(located, holder(control), HOLD)
-                .thenCompose(held -> points.open(located))
+            held.open(located, holder(control))
                 .thenComposeAsync(
                     reader -> run(control, reader, format, target, label(located, target)), disk)
                 .whenComplete((done, failure) -> ended(located, control)));
@@ -198,14 +195,7 @@ public final class ExportJobs implements Exports, AutoCloseable {
 
   private void ended(Located located, JobControl control) {
     slots.release();
-    points
-        .release(located.name(), holder(control))
-        .whenComplete(
-            (done, failure) -> {
-              if (failure != null) {
-                LOG.warn("the point of export {} stays held for a while", control.id(), failure);
-              }
-            });
+    held.release(located.name(), holder(control));
   }
 
   /** Another id for each point and file, the same when the same export is repeated. */

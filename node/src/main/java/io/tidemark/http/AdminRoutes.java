@@ -63,7 +63,8 @@ public final class AdminRoutes extends Exchange {
                 files,
                 services.clock())
             .route();
-    Route retention = new RetentionRoutes(services.retention(), services.sizing()).route();
+    Route retention =
+        new RetentionRoutes(services.retention(), services.points(), services.sizing()).route();
     Route images =
         new ImageRoutes(
                 services.images(), new GroupImages(services.groups(), services.images()), files)
@@ -131,7 +132,9 @@ public final class AdminRoutes extends Exchange {
             services
                 .site()
                 .volumes()
-                .thenApply(volumes -> Views.site(services.status().overview(), volumes.size())));
+                .thenCombine(
+                    services.status().disk(),
+                    (volumes, disk) -> Views.site(services.status().overview(), volumes, disk)));
   }
 
   private Route events() {
@@ -155,11 +158,12 @@ public final class AdminRoutes extends Exchange {
             services
                 .site()
                 .volumes()
+                .thenCombine(services.images().list(), SiteMetrics.Things::new)
                 .thenCombine(
-                    services.images().list(),
-                    (volumes, images) ->
+                    services.status().disk(),
+                    (things, disk) ->
                         metrics.text(
-                            volumes, images, services.groups().holds(), services.clock().micros()))
+                            things, disk, services.groups().holds(), services.clock().micros()))
                 .thenApply(
                     text ->
                         HttpResponse.create().withEntity(HttpEntities.create(METRICS_TEXT, text))));

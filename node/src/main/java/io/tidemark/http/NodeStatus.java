@@ -3,6 +3,7 @@ package io.tidemark.http;
 import io.tidemark.position.MicroTime;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 
 /** What the admin interface tells of the node that it runs in, and of the cluster around it. */
@@ -31,6 +32,18 @@ public interface NodeStatus {
       List<Member> members) {}
 
   Overview overview();
+
+  /**
+   * What this node's Cassandra takes of its disk.
+   *
+   * @param tablesBytes files of tables, which retention bounds
+   * @param commitLogBytes files of its commit log, which has a bound of its own
+   * @param freeBytes what is left on the file system
+   */
+  record Disk(long tablesBytes, long commitLogBytes, long freeBytes) {}
+
+  /** Empty when Cassandra is not a child of this node; asks the file system. */
+  CompletionStage<Optional<Disk>> disk();
 
   /** Why the node cannot serve now, in words; empty when it can. */
   CompletionStage<List<String>> notReady();

@@ -7,6 +7,8 @@ import akka.http.javadsl.server.Route;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.tidemark.image.VolumePoints;
+import io.tidemark.position.At;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
@@ -16,22 +18,31 @@ import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.site.Retention;
 import io.tidemark.site.RetentionSummary;
 import io.tidemark.sizing.Sizing;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
- * {@code /volumes/{name}/retention} and {@code sizing}: how much history a volume keeps, what holds
- * more, and how much journal which history takes.
+ * {@code /volumes/{name}/retention}, {@code holds} and {@code sizing}: how much history a volume
+ * keeps, what holds more, and how much journal which history takes.
  */
 final class RetentionRoutes extends Exchange {
   private static final long MICROS = 1_000_000;
 
-  private final Retention retention;
+  /** Holds that clients ask for cannot be taken for those of the node's own. */
+  private static final String CLIENT = "client:";
 
+  private static final Pattern HOLDER = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}");
+  private static final long HOLD_SECONDS_MAX = Duration.ofDays(7).toSeconds();
+
+  private final Retention retention;
+  private final VolumePoints points;
   private final Sizing sizing;
 
-  RetentionRoutes(Retention retention, Sizing sizing) {
+  RetentionRoutes(Retention retention, VolumePoints points, Sizing sizing) {
     this.retention = retention;
+    this.points = points;
     this.sizing = sizing;
   }
 
@@ -42,6 +53,12 @@ final class RetentionRoutes extends Exchange {
             text -> {
               VolumeName name = new VolumeName(text);
               return concat(get(() -> show(name)), put(() -> set(name)));
+            }),
+        path(
+            segment("volumes").slash(segment()).slash("holds").slash(segment()),
+            (text, holder) -> {
+              VolumeName name = new VolumeName(text);
+              return concat(put(() -> hold(name, holder)), delete(() -> release(name, holder)));
             }),
         path(
             segment("volumes").slash(segment()).slash("sizing"),
@@ -57,6 +74,47 @@ final class RetentionRoutes extends Exchange {
           return answer(
               StatusCodes.ACCEPTED, () -> sizing.size(name, windows, cap).thenApply(Views::job));
         });
+  }
+
+  private Route hold(VolumeName name, String holder) {
+    String who = holder(holder);
+    return body(
+        List.of("at", "onward", "seconds"),
+        body -> {
+          At at = At.parse(body.text("at"));
+          boolean onward = body.flag("onward");
+          long seconds = body.wholeNumber("seconds");
+          if (seconds < 1 || seconds > HOLD_SECONDS_MAX) {
+            throw new Refusal(
+                ErrorCode.INVALID,
+                "a point is held for 1 to %d seconds at a time, not %d: repeat this before they are over"
+                    .formatted(HOLD_SECONDS_MAX, seconds));
+          }
+          return answer(
+              () ->
+                  points
+                      .locate(name, at)
+                      .thenCompose(
+                          located ->
+                              points
+                                  .hold(located, who, onward, Duration.ofSeconds(seconds))
+                                  .thenApply(held -> Views.point(located.point()))));
+        });
+  }
+
+  private Route release(VolumeName name, String holder) {
+    String who = holder(holder);
+    return answerDone(() -> points.release(name, who));
+  }
+
+  private static String holder(String text) {
+    if (!HOLDER.matcher(text).matches()) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "'%s' is no name of a holder: use letters, digits and . _ : + -, at most 128"
+              .formatted(Refusal.printable(text)));
+    }
+    return CLIENT + text;
   }
 
   private Route show(VolumeName name) {
@@ -145,7 +203,9 @@ final class RetentionRoutes extends Exchange {
           .put("name", tag.name())
           .put("seq", tag.seq())
           .put("time", new MicroTime(tag.timeMicros()).toString())
-          .put("locked", tag.locked());
+          .put("locked", tag.locked())
+          .put(
+              "until", tag.untilMicros() == 0 ? null : new MicroTime(tag.untilMicros()).toString());
     }
     return json;
   }

@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 
 /** Metrics in Prometheus' text format: the site's volumes and images, this node's JVM and HTTP. */
@@ -42,11 +43,13 @@ final class SiteMetrics {
     answers.labelValues(Integer.toString(status)).inc();
   }
 
+  /** What the site has. */
+  record Things(List<VolumeSummary> volumes, List<ImageSummary> images) {}
+
   byte[] text(
-      List<VolumeSummary> volumes,
-      List<ImageSummary> images,
-      HoldTimes.Snapshot holds,
-      long nowMicros) {
+      Things things, Optional<NodeStatus.Disk> disk, HoldTimes.Snapshot holds, long nowMicros) {
+    List<VolumeSummary> volumes = things.volumes();
+    List<ImageSummary> images = things.images();
     List<MetricSnapshot> all = new ArrayList<>();
     registry.scrape().forEach(all::add);
     all.add(
@@ -83,6 +86,7 @@ final class SiteMetrics {
             "Data that the journal holds, after compression",
             VolumeSummary::storedBytes));
     all.addAll(retention(volumes));
+    disk.ifPresent(now -> all.addAll(disk(now)));
     all.add(
         perVolume(
             volumes,
@@ -145,6 +149,22 @@ final class SiteMetrics {
     return out.toByteArray();
   }
 
+  private static List<MetricSnapshot> disk(NodeStatus.Disk disk) {
+    return List.of(
+        gauge(
+            "tidemark_cassandra_tables_bytes",
+            "Files of the tables of this node's Cassandra",
+            disk.tablesBytes()),
+        gauge(
+            "tidemark_cassandra_commit_log_bytes",
+            "Files of the commit log of this node's Cassandra",
+            disk.commitLogBytes()),
+        gauge(
+            "tidemark_cassandra_free_bytes",
+            "What is left on the file system of this node's Cassandra",
+            disk.freeBytes()));
+  }
+
   private static List<MetricSnapshot> retention(List<VolumeSummary> volumes) {
     return List.of(
         perVolume(
@@ -182,7 +202,12 @@ final class SiteMetrics {
             volumes,
             "tidemark_volume_lost_holds",
             "Held points and kept tags that the hard cap has ended so far",
-            VolumeSummary::lostHolds));
+            VolumeSummary::lostHolds),
+        perVolume(
+            volumes,
+            "tidemark_volume_over_cap",
+            "0 while the journal is within its caps, 1 above the cap, 2 above the hard cap",
+            volume -> volume.overHardCap() ? 2 : volume.overCap() ? 1 : 0));
   }
 
   private static MetricSnapshot holds(HoldTimes.Snapshot holds) {

@@ -218,7 +218,7 @@ public final class SiteImages implements Images {
   /** The point is not given up while the image is open (J8). */
   private CompletionStage<Void> hold(ImageSpec spec) {
     held.put(spec.name(), spec);
-    return points.hold(spec.located(), holder(spec.name()), HOLD);
+    return points.hold(spec.located(), holder(spec.name()), false, HOLD);
   }
 
   private static String holder(String name) {
@@ -228,7 +228,7 @@ public final class SiteImages implements Images {
   private void renewHolds() {
     for (ImageSpec spec : held.values()) {
       points
-          .hold(spec.located(), holder(spec.name()), HOLD)
+          .hold(spec.located(), holder(spec.name()), false, HOLD)
           .whenComplete(
               (done, failure) -> {
                 if (failure != null) {

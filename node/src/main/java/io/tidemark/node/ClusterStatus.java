@@ -7,11 +7,18 @@ import akka.cluster.typed.Cluster;
 import com.datastax.oss.driver.api.core.CqlSession;
 import com.datastax.oss.driver.api.core.cql.SimpleStatement;
 import io.tidemark.http.NodeStatus;
+import io.tidemark.localfile.LocalFiles;
 import io.tidemark.position.MicroTime;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 
 /** The node as its admin interface tells of it: the cluster's members, and whether it can serve. */
@@ -25,18 +32,24 @@ final class ClusterStatus implements NodeStatus {
   private final String site;
   private final MicroTime started;
   private final Map<String, String> addresses;
+  private final Optional<Path> cassandra;
 
+  /**
+   * @param cassandra the directory of this node's own Cassandra, if it has one
+   */
   ClusterStatus(
       ActorSystem<?> system,
       CqlSession session,
       String site,
       MicroTime started,
-      Map<String, String> addresses) {
+      Map<String, String> addresses,
+      Optional<Path> cassandra) {
     this.system = system;
     this.session = session;
     this.site = site;
     this.started = started;
     this.addresses = addresses;
+    this.cassandra = cassandra;
   }
 
   @Override
@@ -52,6 +65,21 @@ final class ClusterStatus implements NodeStatus {
               !state.getUnreachable().contains(member)));
     }
     return new Overview(site, version(), started, addresses, members);
+  }
+
+  @Override
+  public CompletionStage<Optional<Disk>> disk() {
+    return CompletableFuture.supplyAsync(() -> cassandra.map(ClusterStatus::disk));
+  }
+
+  private static Disk disk(Path home) {
+    try {
+      long log = LocalFiles.bytes(home.resolve("commitlog"), file -> true);
+      long tables = LocalFiles.bytes(home.resolve("data"), file -> true);
+      return new Disk(tables, log, Files.getFileStore(home).getUsableSpace());
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot look at Cassandra's files in " + home, e);
+    }
   }
 
   private static String version() {

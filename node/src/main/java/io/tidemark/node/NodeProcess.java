@@ -22,6 +22,7 @@ import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
 import io.tidemark.http.AdminServices;
 import io.tidemark.http.RecoveryServices;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.SitePoints;
 import io.tidemark.imageserver.ImageServer;
 import io.tidemark.imageserver.SiteImages;
@@ -274,7 +275,10 @@ final class NodeProcess implements AutoCloseable {
     await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
     JobRegistry jobs = new JobRegistry(clock);
     started("jobs", jobs::close);
-    ExportJobs exports = new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
+    HeldPoints held = new HeldPoints(volumePoints);
+    started("held points", held::close);
+    ExportJobs exports =
+        new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints, held);
     started("exports", exports::close);
     VerifyJobs verifications =
         new VerifyJobs(
@@ -283,16 +287,17 @@ final class NodeProcess implements AutoCloseable {
             site.histories()::of,
             index,
             segments,
-            new TapComparison(site.site(), volumePoints, taps));
+            new TapComparison(site.site(), volumePoints, taps),
+            held);
     started("verifications", verifications::close);
-    SizingJobs sizing = new SizingJobs(jobs, site.site(), site.histories()::of);
-    PointComparisons comparisons = new PointComparisons(volumePoints);
+    SizingJobs sizing = new SizingJobs(jobs, site.site(), site.histories()::of, held);
+    PointComparisons comparisons = new PointComparisons(volumePoints, held);
     started("comparisons", comparisons::close);
     RollbackJobs rollbacks =
         new RollbackJobs(
             settings.data().resolve("rollbacks"),
             jobs,
-            new RollbackRun.Parts(site.site(), volumePoints, taps, clock));
+            new RollbackRun.Parts(site.site(), volumePoints, held, taps, clock));
     started("rollbacks", rollbacks::close);
     rollbacks.resume();
     DrillRunner drills =
@@ -307,6 +312,7 @@ final class NodeProcess implements AutoCloseable {
         new SiteFiles(
             site.system(),
             volumePoints,
+            held,
             images,
             server,
             NodeIdentity.of(settings.data()),
@@ -320,7 +326,10 @@ final class NodeProcess implements AutoCloseable {
             session,
             settings.config().getString("tidemark.site.name"),
             begun,
-            addresses);
+            addresses,
+            CassandraSettings.of(settings.config()).embedded()
+                ? Optional.of(settings.data().resolve("cassandra"))
+                : Optional.empty());
     AdminServices services =
         new AdminServices(
             site.site(),

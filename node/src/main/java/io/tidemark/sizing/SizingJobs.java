@@ -1,5 +1,6 @@
 package io.tidemark.sizing;
 
+import io.tidemark.image.HeldPoints;
 import io.tidemark.index.SegmentEntry;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.job.JobControl;
@@ -12,6 +13,7 @@ import io.tidemark.refusal.Refusal;
 import io.tidemark.site.Site;
 import io.tidemark.site.VolumeSummary;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -24,12 +26,16 @@ public final class SizingJobs implements Sizing {
   private final JobRegistry jobs;
   private final Site site;
   private final Function<String, SegmentHistory> histories;
+  private final HeldPoints held;
 
   /**
    * @param histories the segments of the volume with a persistence id
+   * @param held keeps what is replayed from being cut meanwhile (J8)
    */
-  public SizingJobs(JobRegistry jobs, Site site, Function<String, SegmentHistory> histories) {
+  public SizingJobs(
+      JobRegistry jobs, Site site, Function<String, SegmentHistory> histories, HeldPoints held) {
     this.jobs = jobs;
+    this.held = held;
     this.site = site;
     this.histories = histories;
   }
@@ -50,21 +56,36 @@ public final class SizingJobs implements Sizing {
                 "a window is 1 to %d seconds, not %d".formatted(SECONDS_MAX, seconds)));
       }
     }
-    return site.volume(volume)
-        .thenCombine(
-            site.history(volume),
-            (summary, view) -> start(summary, view, List.copyOf(windowsSeconds), capBytes));
+    String holder = "sizing:" + UUID.randomUUID();
+    return held.holdHistory(() -> site.volume(volume), holder)
+        .thenCompose(
+            summary ->
+                site.history(volume)
+                    .thenApply(
+                        view ->
+                            start(summary, view, List.copyOf(windowsSeconds), capBytes, holder)))
+        .whenComplete(
+            (job, refused) -> {
+              if (refused != null) {
+                held.release(volume, holder);
+              }
+            });
   }
 
   private JobSummary start(
-      VolumeSummary volume, HistoryView view, List<Long> windowsSeconds, long capBytes) {
+      VolumeSummary volume,
+      HistoryView view,
+      List<Long> windowsSeconds,
+      long capBytes,
+      String holder) {
     return jobs.start(
         "sizing",
         "sizing of " + volume.name() + " up to seq:" + view.headSeq(),
         control ->
             CompletableFuture.runAsync(
-                () -> replay(control, volume, view, windowsSeconds, capBytes),
-                SizingJobs::onThread));
+                    () -> replay(control, volume, view, windowsSeconds, capBytes),
+                    SizingJobs::onThread)
+                .whenComplete((done, failure) -> held.release(volume.name(), holder)));
   }
 
   private static void onThread(Runnable work) {

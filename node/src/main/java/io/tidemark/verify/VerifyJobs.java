@@ -1,5 +1,6 @@
 package io.tidemark.verify;
 
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.index.IndexCheck;
 import io.tidemark.index.IndexStore;
@@ -27,6 +28,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -58,6 +60,7 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
   private final SegmentStore segments;
   private final IndexCheck index;
   private final BackingStoreCheck backing;
+  private final HeldPoints held;
   private final JobRegistry jobs;
   private final Set<VolumeName> running = ConcurrentHashMap.newKeySet();
   private final ExecutorService threads =
@@ -70,6 +73,7 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
 
   /**
    * @param histories the segments of the volume with a persistence id
+   * @param held keeps what is verified from being cut meanwhile (J8)
    */
   public VerifyJobs(
       JobRegistry jobs,
@@ -77,22 +81,32 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
       Function<String, SegmentHistory> histories,
       IndexStore index,
       SegmentStore segments,
-      BackingStoreCheck backing) {
+      BackingStoreCheck backing,
+      HeldPoints held) {
     this.jobs = jobs;
     this.site = site;
     this.histories = histories;
     this.index = new IndexCheck(index);
     this.segments = segments;
     this.backing = backing;
+    this.held = held;
   }
 
   @Override
   public CompletionStage<JobSummary> verify(VolumeName volume) {
-    return site.volume(volume)
-        .thenCombine(site.history(volume), (summary, view) -> start(summary, view));
+    String holder = "verify:" + UUID.randomUUID();
+    return held.holdHistory(() -> site.volume(volume), holder)
+        .thenCompose(
+            summary -> site.history(volume).thenApply(view -> start(summary, view, holder)))
+        .whenComplete(
+            (job, refused) -> {
+              if (refused != null) {
+                held.release(volume, holder);
+              }
+            });
   }
 
-  private JobSummary start(VolumeSummary volume, HistoryView view) {
+  private JobSummary start(VolumeSummary volume, HistoryView view, String holder) {
     if (!running.add(volume.name())) {
       throw new Refusal(
           ErrorCode.BUSY, "a verification of '" + volume.name() + "' is running already");
@@ -102,7 +116,11 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
         "verification of " + volume.name() + " up to seq:" + view.headSeq(),
         control ->
             CompletableFuture.runAsync(() -> new Run(control, volume, view).all(), threads)
-                .whenComplete((done, failure) -> running.remove(volume.name())));
+                .whenComplete(
+                    (done, failure) -> {
+                      running.remove(volume.name());
+                      held.release(volume.name(), holder);
+                    }));
   }
 
   /** Cancels what runs and waits for it. Blocks. */

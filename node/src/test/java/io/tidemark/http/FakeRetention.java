@@ -71,7 +71,7 @@ final class FakeRetention implements Retention {
   }
 
   @Override
-  public CompletionStage<Void> keepTags(VolumeName name, List<KeptTag> tags) {
+  public CompletionStage<Void> keepTag(VolumeName name, VolumeId id, KeptTag tag) {
     return CompletableFuture.completedStage(null);
   }
 }

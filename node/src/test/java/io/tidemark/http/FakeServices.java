@@ -126,6 +126,11 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private NodeStatus status() {
     return new NodeStatus() {
       @Override
+      public CompletionStage<Optional<Disk>> disk() {
+        return CompletableFuture.completedStage(Optional.of(new Disk(5 << 20, 3 << 20, 7L << 30)));
+      }
+
+      @Override
       public Overview overview() {
         return new Overview(
             "here",

@@ -60,6 +60,9 @@ public final class StoredIndexReader {
    */
   public CompletableFuture<IndexSnapshot> snapshot(IndexedHistory history, long seq) {
     List<NodeHeader> whole = new ArrayList<>();
+    if (seq == 0) {
+      return done(new IndexSnapshot(this, history.volume(), 0, whole, ExtentMap.EMPTY));
+    }
     for (NodeHeader node : history.frontier()) {
       if (node.base() && node.lastSeq() > seq) {
         return kept(history, seq);

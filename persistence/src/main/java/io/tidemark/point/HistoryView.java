@@ -23,6 +23,7 @@ import java.util.Optional;
  * @param tailToEventNr newest event
  * @param layers what the history up to its base is kept as, oldest first (X5)
  * @param keptSeqs points before the horizon that are kept, ascending
+ * @param createdMicros time of seq 0, or 0 when it is not known
  */
 public record HistoryView(
     VolumeId volume,
@@ -38,7 +39,8 @@ public record HistoryView(
     long tailFromEventNr,
     long tailToEventNr,
     List<NodeHeader> layers,
-    List<Long> keptSeqs) {
+    List<Long> keptSeqs,
+    long createdMicros) {
 
   public HistoryView {
     // Absent in what a node of an earlier release sends.
@@ -74,7 +76,8 @@ public record HistoryView(
         tailFromEventNr,
         tailToEventNr,
         List.of(),
-        List.of());
+        List.of(),
+        0);
   }
 
   /** Whether {@code seq} is a point before the horizon that is kept. */

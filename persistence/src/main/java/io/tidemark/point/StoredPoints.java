@@ -78,6 +78,10 @@ public final class StoredPoints implements Points {
     if (seq == view.horizonSeq()) {
       return done(point(seq, view.horizonTimeMicros()));
     }
+    if (seq == 0) {
+      return done(
+          point(0, view.createdMicros() > 0 ? view.createdMicros() : view.horizonTimeMicros()));
+    }
     if (view.layerTo(seq).isPresent()) {
       return done(point(seq, view.layerTo(seq).get().lastTimeMicros()));
     }

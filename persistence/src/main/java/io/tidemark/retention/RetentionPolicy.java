@@ -77,12 +77,12 @@ public record RetentionPolicy(
   }
 
   /**
-   * The tags that are kept as of now, in the order given: locked ones, those inside the window, and
-   * those on a rung; with a cap and no window the locked ones.
+   * The tags that are kept as of now, in the order given: locked ones, those whose expiry is still
+   * to come, those inside the window, and those on a rung; with a cap and no window the former two.
    */
   public List<KeptTag> thinned(List<KeptTag> tags, long nowMicros) {
     if (windowMicros == 0) {
-      return limited() ? tags.stream().filter(KeptTag::locked).toList() : tags;
+      return limited() ? tags.stream().filter(tag -> wanted(tag, nowMicros)).toList() : tags;
     }
     Set<Long> taken = new HashSet<>();
     List<KeptTag> oldestFirst = new ArrayList<>(tags);
@@ -90,11 +90,15 @@ public record RetentionPolicy(
     Set<String> kept = new HashSet<>();
     for (KeptTag tag : oldestFirst) {
       long age = nowMicros - tag.timeMicros();
-      if (tag.locked() || age <= windowMicros || onRung(tag, age, taken)) {
+      if (wanted(tag, nowMicros) || age <= windowMicros || onRung(tag, age, taken)) {
         kept.add(tag.name());
       }
     }
     return tags.stream().filter(tag -> kept.contains(tag.name())).toList();
+  }
+
+  private static boolean wanted(KeptTag tag, long nowMicros) {
+    return tag.locked() || tag.untilMicros() > nowMicros;
   }
 
   private boolean onRung(KeptTag tag, long age, Set<Long> taken) {

@@ -101,6 +101,7 @@ final class TestDisk {
         history.tailFromEventNr(),
         history.newestEventNr(),
         layers,
-        keptSeqs);
+        keptSeqs,
+        CREATED);
   }
 }
