@@ -66,7 +66,11 @@ public final class SitePoints implements VolumePoints {
                 incarnation.isPresent() && !incarnation.get().equals(view.volume())
                     ? CompletableFuture.failedStage(recreated(volume))
                     : points
-                        .resolve(view, histories.apply(view.persistenceId()), at)
+                        .resolve(
+                            view,
+                            histories.apply(view.persistenceId()),
+                            at,
+                            () -> site.history(volume))
                         .thenApply(
                             point -> new Located(volume, view.volume(), view.sizeBytes(), point)));
   }

@@ -318,7 +318,7 @@ class EventSerializerTest {
     roundTrip(new VolumeEntity.SetRetention(RetentionPolicy.ALL, probe.getRef()));
     roundTrip(new VolumeEntity.PinPoint(ID, "image:d", 9, true, 5, probe.getRef()));
     roundTrip(new VolumeEntity.UnpinPoint("image:d", probe.getRef()));
-    roundTrip(new VolumeEntity.KeepTag(ID, new KeptTag("t", 9, 8, true), probe.getRef()));
+    roundTrip(new VolumeEntity.KeepTag(ID, new KeptTag("t", 9, 8, true, 7), probe.getRef()));
     roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, 7, probe.getRef()));
     roundTrip(
         new VolumeEntity.AppendSegments(

@@ -22,6 +22,7 @@ import io.tidemark.point.PointReader;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.point.StoredPoints;
 import io.tidemark.position.At;
+import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
@@ -48,6 +49,7 @@ import io.tidemark.volume.VolumeEntity.GetHistory;
 import io.tidemark.volume.VolumeEntity.GetSummary;
 import io.tidemark.volume.VolumeEntity.History;
 import io.tidemark.volume.VolumeEntity.Journaled;
+import io.tidemark.volume.VolumeEntity.KeepTag;
 import io.tidemark.volume.VolumeEntity.PinPoint;
 import io.tidemark.volume.VolumeEntity.Refused;
 import io.tidemark.volume.VolumeEntity.Reply;
@@ -145,7 +147,8 @@ class RetentionEntityTest {
             () -> nodeIds.addAndGet(1_000),
             resting,
             events::add,
-            (volume, id, known, from, to) -> CompletableFuture.supplyAsync(() -> tags(from, to)));
+            (volume, id, known, from, to) ->
+                CompletableFuture.supplyAsync(() -> tags(known, from, to)));
     volume = kit.spawn(VolumeEntity.create(NAME, parts));
     asker = kit.createTestProbe();
   }
@@ -156,11 +159,15 @@ class RetentionEntityTest {
     workers.shutdownNow();
   }
 
-  /** As a catalog answers: locked tags and those of the time. */
-  private List<KeptTag> tags(long fromMicros, long toMicros) {
+  /** As a catalog answers: locked tags, known ones, and those of the time. */
+  private List<KeptTag> tags(List<KeptTag> known, long fromMicros, long toMicros) {
+    List<String> names = known.stream().map(KeptTag::name).toList();
     return catalog.stream()
         .filter(
-            tag -> tag.locked() || tag.timeMicros() >= fromMicros && tag.timeMicros() <= toMicros)
+            tag ->
+                tag.locked()
+                    || names.contains(tag.name())
+                    || tag.timeMicros() >= fromMicros && tag.timeMicros() <= toMicros)
         .toList();
   }
 
@@ -244,7 +251,12 @@ class RetentionEntityTest {
   private PointReader open(long seq) {
     HistoryView view = view();
     RecoveryPoint point =
-        join(points.resolve(view, parts.histories().of(ID), new At.Seq(new WriteSeq(seq))));
+        join(
+            points.resolve(
+                view,
+                parts.histories().of(ID),
+                new At.Seq(new WriteSeq(seq)),
+                () -> CompletableFuture.completedFuture(view())));
     return join(
         points.open(
             view,
@@ -433,6 +445,88 @@ class RetentionEntityTest {
         ErrorCode.BEYOND_HORIZON,
         ask(Refused.class, ref -> new PinPoint(session.volume(), "late", pinned, false, 1_000, ref))
             .code());
+  }
+
+  /**
+   * A locked tag is kept from the answer on, one with an expiry until then; what is gone is gone.
+   */
+  @Test
+  void shouldKeepLockedTagsAndThoseWithAnExpiry() {
+    random = new Random(TestSeed.next("locked tags"));
+    create(window(60));
+    write(20);
+    long locked = writes.size();
+    KeptTag lock = new KeptTag("g/locked", locked, clock.get(), true);
+    assertEquals(
+        ErrorCode.NOT_FOUND,
+        ask(Refused.class, ref -> new KeepTag(VolumeId.random(), lock, ref)).code());
+    // The groups are not asked about it before the horizon comes there: the volume knows itself.
+    ask(Done.class, ref -> new KeepTag(session.volume(), lock, ref));
+    catalog.add(lock);
+    write(5);
+    long expiring = writes.size();
+    long until = clock.get() + 100_000_000;
+    catalog.add(new KeptTag("g/expiring", expiring, clock.get(), false, until));
+    write(100);
+    restart();
+    await(() -> view().horizonSeq() > expiring, "the horizon does not move");
+    assertEquals(List.of(locked, expiring), view().keptSeqs());
+    assertTrue(exact(locked) && exact(expiring));
+    KeptTag gone = new KeptTag("g/gone", expiring + 1, clock.get(), true);
+    assertEquals(
+        ErrorCode.BEYOND_HORIZON,
+        ask(Refused.class, ref -> new KeepTag(session.volume(), gone, ref)).code());
+    KeptTag unlocked = new KeptTag("g/locked", locked, lock.timeMicros(), false);
+    catalog.remove(lock);
+    catalog.add(unlocked);
+    ask(Done.class, ref -> new KeepTag(session.volume(), unlocked, ref));
+    await(() -> view().keptSeqs().equals(List.of(expiring)), "the unlocked tag stays");
+    clock.set(until + 1);
+    await(() -> view().keptSeqs().isEmpty(), "the expired tag stays");
+    checkIndex();
+  }
+
+  /** A link's pin moves on with what it has shipped, and the horizon follows it. */
+  @Test
+  void shouldFollowAPinThatMoves() {
+    random = new Random(TestSeed.next("moving pin"));
+    create(window(30));
+    write(10);
+    for (int i = 0; i < 8; i++) {
+      long shipped = writes.size();
+      ask(
+          Done.class,
+          ref -> new PinPoint(session.volume(), "link:b", shipped, true, 900_000_000, ref));
+      write(25);
+      if (i % 3 == 0) {
+        restart();
+      }
+      assertTrue(view().horizonSeq() <= shipped);
+      assertTrue(exact(shipped) && exact(shipped + 1));
+    }
+    assertEquals(1, summary().pins());
+    long last = writes.size();
+    ask(Done.class, ref -> new PinPoint(session.volume(), "link:b", last, true, 900_000_000, ref));
+    write(60);
+    await(() -> view().horizonSeq() > last - 60, "the horizon does not follow");
+    assertTrue(view().horizonSeq() <= last);
+    assertEquals(
+        ErrorCode.BEYOND_HORIZON,
+        ask(Refused.class, ref -> new PinPoint(session.volume(), "link:c", 1, true, 1_000, ref))
+            .code());
+  }
+
+  /** The empty volume before the first write is a point, too, and stays while it is held. */
+  @Test
+  void shouldKeepTheEmptyVolume() {
+    random = new Random(TestSeed.next("empty"));
+    create(window(30));
+    ask(Done.class, ref -> new PinPoint(session.volume(), "image:e", 0, false, 900_000_000, ref));
+    PointReader image = open(0);
+    write(120);
+    await(() -> view().base().isPresent(), "no base");
+    assertTrue(exact(0) && exact(image));
+    assertTrue(open(0).point().time().micros() < writes.get(0).time());
   }
 
   /** A pin that is not renewed lapses; an onward pin (a link's) holds the horizon itself. */

@@ -1,11 +1,13 @@
 package io.tidemark.bench;
 
+import com.datastax.oss.driver.api.core.cql.Row;
 import io.tidemark.journal.JournalSession;
 import io.tidemark.localfile.LocalFiles;
 import io.tidemark.position.At;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.retention.RetentionPolicy;
+import io.tidemark.site.RetentionSummary;
 import io.tidemark.site.VolumeSummary;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -14,8 +16,10 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Command;
@@ -68,6 +72,10 @@ final class RetentionCommand implements Callable<Integer> {
   private Path directory = Path.of(System.getProperty("java.io.tmpdir"));
 
   private final Random random = new Random();
+
+  /** How long segments took to be journaled since the last row, in nanoseconds. */
+  private final Queue<Long> acknowledged = new ConcurrentLinkedQueue<>();
+
   private final CountDownLatch never = new CountDownLatch(1);
 
   @Override
@@ -81,9 +89,10 @@ final class RetentionCommand implements Callable<Integer> {
         sizeMib,
         seed);
     System.out.println(
-        "| after windows | written MiB | MiB/s | journal says MiB | Cassandra's files MiB |"
-            + " history s | node's heap MiB | open and read ms |");
-    System.out.println("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        "| after windows | written MiB | MiB/s | journaled in ms, p50 / p99 | journal says MiB |"
+            + " freed MiB | copied MiB | Cassandra's tables MiB | history s | node's heap MiB |"
+            + " open and read ms |");
+    System.out.println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     Map<String, Object> settings =
         Map.of(
             "tidemark.volume.retention-every",
@@ -110,7 +119,7 @@ final class RetentionCommand implements Callable<Integer> {
     }
     Content content =
         new Content(Content.Kind.RANDOM, WRITE_BYTES, SEGMENT_BYTES, CHUNK_BYTES, seed);
-    Appender appender = new Appender(session, site.clock(), content, 8 << 20);
+    Appender appender = new Appender(session, site.clock(), content, 8 << 20, acknowledged::add);
     int places = (int) ((sizeMib << 20) / WRITE_BYTES);
     long begin = System.nanoTime();
     long step = begin;
@@ -137,6 +146,26 @@ final class RetentionCommand implements Callable<Integer> {
       rest(Duration.ofSeconds(30));
       row(site, desk, "idle for " + 30 * i + " s", written, 0);
     }
+    tombstones(site);
+  }
+
+  /** Deletions that a read had to pass by, in the words of Cassandra's own statistics. */
+  private static void tombstones(BenchSite site) {
+    System.out.printf("%nTombstones that reads met, a partition's worth of deletions each:%n%n");
+    System.out.println("| table | reads | p50 | p99 | most |");
+    System.out.println("| --- | --- | --- | --- | --- |");
+    for (Row row : site.session().execute("SELECT * FROM system_views.tombstones_per_read")) {
+      if (site.keyspace().equals(row.getString("keyspace_name")) && row.getLong("count") > 0) {
+        System.out.printf(
+            Locale.ROOT,
+            "| %s | %d | %.0f | %.0f | %.0f |%n",
+            row.getString("table_name"),
+            row.getLong("count"),
+            row.getDouble("p50th"),
+            row.getDouble("p99th"),
+            row.getDouble("max"));
+      }
+    }
   }
 
   private void rest(Duration time) throws InterruptedException {
@@ -148,14 +177,24 @@ final class RetentionCommand implements Callable<Integer> {
   private void row(BenchSite site, ImageDesk desk, String when, long written, double rate)
       throws IOException {
     VolumeSummary volume = BenchSite.await(site.site().volume(VOLUME));
+    RetentionSummary retention = BenchSite.await(site.retention().retention(VOLUME));
+    Samples millis = new Samples();
+    for (Long nanos = acknowledged.poll(); nanos != null; nanos = acknowledged.poll()) {
+      millis.add(nanos / 1e6);
+    }
     long heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
     System.out.printf(
         Locale.ROOT,
-        "| %s | %.0f | %.1f | %.0f | %.0f | %.1f | %.0f | %.0f |%n",
+        "| %s | %.0f | %.1f | %s | %.0f | %.0f | %.0f | %.0f | %.1f | %.0f | %.0f |%n",
         when,
         written / MIB,
         rate / MIB,
+        millis.count() == 0
+            ? ""
+            : Samples.number(millis.median(), 0) + " / " + Samples.number(millis.quantile(0.99), 0),
         volume.storedBytes() / MIB,
+        retention.freedBytes() / MIB,
+        retention.copiedBytes() / MIB,
         tableBytes(site.directory()) / MIB,
         (volume.head().time().micros() - volume.horizon().time().micros()) / 1e6,
         heap / MIB,

@@ -2,6 +2,7 @@ package io.tidemark.http;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.actor.typed.ActorSystem;
@@ -693,6 +694,38 @@ class AdminHttpTest {
     assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/none/retention", null));
   }
 
+  /** Clients hold points under names of their own, and see what is held of a volume. */
+  @Test
+  void shouldHoldPointsForClients() throws Exception {
+    String path = "/api/v1/volumes/db/holds/bisect-1";
+    HttpResponse<String> held =
+        send("PUT", path, "{\"at\":\"seq:5\",\"onward\":true,\"seconds\":60}");
+    assertEquals(200, held.statusCode(), held.body());
+    assertTrue(held.body().contains("\"seq\":5"), held.body());
+    assertEquals("client:bisect-1 5 true PT1M", site.held.get("db"));
+    for (String wrong :
+        List.of(
+            "{\"at\":\"seq:5\"}",
+            "{\"seconds\":60}",
+            "{\"at\":\"seq:5\",\"seconds\":0}",
+            "{\"at\":\"seq:5\",\"seconds\":604801}",
+            "{\"at\":\"yesterday\",\"seconds\":60}",
+            "{\"at\":\"seq:5\",\"seconds\":60,\"onward\":1}")) {
+      assertProblem(400, "INVALID", send("PUT", path, wrong));
+    }
+    String body = "{\"at\":\"seq:5\",\"seconds\":60}";
+    assertProblem(400, "INVALID", send("PUT", "/api/v1/volumes/db/holds/image%20x", body));
+    assertProblem(404, "NOT_FOUND", send("PUT", "/api/v1/volumes/none/holds/a", body));
+    assertEquals(204, send("DELETE", path, null).statusCode());
+    assertNull(site.held.get("db"));
+    JsonNode volume = get("/api/v1/volumes/db");
+    assertEquals(0, volume.at("/retention/windowSeconds").asLong(-1));
+    assertFalse(volume.at("/retention/overHardCap").asBoolean(true));
+    assertEquals(5 << 20, get("/api/v1/site").at("/storage/tablesBytes").asLong());
+    assertTrue(
+        send("GET", "/metrics", null).body().contains("tidemark_cassandra_tables_bytes 5242880.0"));
+  }
+
   /** Files by any bytes, page by page, and what is wrong with a question. */
   @Test
   void shouldListFiles() throws Exception {
@@ -792,7 +825,9 @@ class AdminHttpTest {
         }
         operations++;
         String concrete =
-            path.getKey().replaceAll("\\{(name|tag|schedule)}", "db").replace("{id}", "none");
+            path.getKey()
+                .replaceAll("\\{(name|tag|schedule|holder)}", "db")
+                .replace("{id}", "none");
         HttpResponse<String> response =
             send(method.toUpperCase(java.util.Locale.ROOT), concrete, null);
         assertFalse(

@@ -29,6 +29,7 @@ import io.tidemark.site.Site;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.verify.Verifications;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,6 +40,7 @@ import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeoutException;
 
@@ -121,6 +123,24 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
                       return new Rollbacks.Started(job, located.point(), point(HEAD));
                     }),
         new FakeDrills(this::volume));
+  }
+
+  /** Who holds what of a volume. */
+  final Map<String, String> held = new ConcurrentHashMap<>();
+
+  @Override
+  public CompletionStage<Void> hold(
+      Located located, String holder, boolean onward, Duration lease) {
+    held.put(
+        located.name().value(),
+        "%s %s %s %s".formatted(holder, located.point().seq(), onward, lease));
+    return CompletableFuture.completedStage(null);
+  }
+
+  @Override
+  public CompletionStage<Void> release(VolumeName volume, String holder) {
+    held.remove(volume.value());
+    return CompletableFuture.completedStage(null);
   }
 
   private NodeStatus status() {

@@ -173,22 +173,28 @@ public final class StoredPoints implements Points {
   /** The index of an open point after the history was cut: the same content in other places. */
   private CompletionStage<IndexSnapshot> renewed(
       HistoryView then, HistoryView now, SegmentHistory history, RecoveryPoint point) {
+    Refusals.checkSeq(now, point.seq().value());
+    return moved(then, now, history, point.seq().value());
+  }
+
+  private CompletionStage<IndexSnapshot> moved(
+      HistoryView then, HistoryView now, SegmentHistory history, long seq) {
     if (!then.volume().equals(now.volume())) {
       throw new Refusal(ErrorCode.NOT_FOUND, "the volume was deleted while its point was read");
     }
-    Refusals.checkSeq(now, point.seq().value());
-    return index.snapshot(indexed(now, history), point.seq().value());
+    return index.snapshot(indexed(now, history), seq);
   }
 
   @Override
-  public CompletionStage<PointReader> openHead(HistoryView view, SegmentHistory history) {
+  public CompletionStage<PointReader> openHead(
+      HistoryView view, SegmentHistory history, Supplier<CompletionStage<HistoryView>> renewed) {
     return refusing(
         () ->
             reader(
                 view,
                 history,
                 point(view.headSeq(), view.headTimeMicros()),
-                StoredPointReader.FIXED));
+                () -> renewed.get().thenCompose(now -> moved(view, now, history, view.headSeq()))));
   }
 
   private CompletionStage<PointReader> reader(

@@ -267,6 +267,32 @@ class CutHistoryTest {
         CompletionException.class, () -> join(early.extents(new ByteRange(0, cut.disk.sizeBytes))));
   }
 
+  /** What a resynchronisation compares with is no point, yet found again when it moves (P5). */
+  @Test
+  void shouldFindTheHeadAgainInsideADarkInterval() {
+    CutDisk cut = new CutDisk(64 << 10, new Random(TestSeed.next("dark head")));
+    cut.write(300, 12);
+    cut.index();
+    long head = cut.disk.history.headSeq;
+    PointReader reader =
+        join(
+            cut.disk.points.openHead(
+                cut.disk.view(),
+                cut.disk.history.events,
+                () -> CompletableFuture.completedFuture(cut.disk.view())));
+    cut.disk.dark.add(
+        new DarkInterval(head, Long.MAX_VALUE, cut.time(head), Long.MAX_VALUE, "a test"));
+    for (int i = 0; i < 3; i++) {
+      cut.write(20, 12);
+      cut.moveHorizon(head - 30 + 10 * i);
+      long freed = cut.freedBytes;
+      cut.compact();
+      assertTrue(i > 0 || cut.freedBytes > freed, "nothing was moved");
+      cut.checkPoint(reader);
+    }
+    assertThrows(CompletionException.class, () -> cut.open(head));
+  }
+
   /** A run of fifty windows: data, index nodes, events and the frontier stay flat (R4). */
   @Test
   void shouldStayFlat() {
