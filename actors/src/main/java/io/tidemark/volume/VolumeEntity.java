@@ -75,8 +75,11 @@ import io.tidemark.volume.VolumeState.Synchronizing;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -311,7 +314,8 @@ public final class VolumeEntity
 
   private record Deposed() implements Command {}
 
-  private record Confirmed(Reply answer, ActorRef<Reply> replyTo) implements Command {}
+  private record Confirmed(Reply answer, ActorRef<Reply> replyTo, long askedNanos)
+      implements Command {}
 
   private record NotConfirmed(long call, ActorRef<Reply> replyTo, Throwable failure)
       implements Command {}
@@ -442,6 +446,11 @@ public final class VolumeEntity
   private final long term;
 
   // What follows lasts as long as the actor, not the volume.
+  private final Set<Command> questioned = Collections.newSetFromMap(new IdentityHashMap<>());
+
+  /** When a question was asked that was answered with this being the only writer. */
+  private long claimSeenNanos = System.nanoTime() - CLAIM_TRUSTED_NANOS;
+
   private ActorRef<Reply> connection;
 
   /** {@code untilMicros} of the attempt that the connected session began with. */
@@ -648,14 +657,21 @@ public final class VolumeEntity
   private CommandHandlerWithReply<Command, VolumeEvent, VolumeState> alone(
       CommandHandlerWithReply<Command, VolumeEvent, VolumeState> handlers) {
     return (state, command) -> {
-      if (command instanceof StillWriter cleared
-          && System.nanoTime() - cleared.askedNanos() < CLAIM_TRUSTED_NANOS) {
-        return handlers.apply(state, cleared.request());
+      if (command instanceof StillWriter answered) {
+        questioned.remove(answered.request()); // again when it was stashed meanwhile
+        return lately(answered.askedNanos())
+            ? handlers.apply(state, answered.request())
+            : askFirst(answered.request());
       }
-      return command instanceof StillWriter late
-          ? askFirst(late.request())
-          : persistsNothing(command) ? handlers.apply(state, command) : askFirst(command);
+      // What asked earlier goes first.
+      return persistsNothing(command) || questioned.isEmpty() && lately(claimSeenNanos)
+          ? handlers.apply(state, command)
+          : askFirst(command);
     };
+  }
+
+  private static boolean lately(long nanos) {
+    return System.nanoTime() - nanos < CLAIM_TRUSTED_NANOS;
   }
 
   private static boolean persistsNothing(Command command) {
@@ -818,6 +834,7 @@ public final class VolumeEntity
 
   private ReplyEffect<VolumeEvent, VolumeState> askFirst(Command request) {
     long now = System.nanoTime();
+    questioned.add(request);
     context.pipeToSelf(
         parts.fence().holds(persistenceIdOf(name), term),
         (holds, failure) ->
@@ -828,6 +845,7 @@ public final class VolumeEntity
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onNotAsked(VolumeState state, NotAsked c) {
+    questioned.remove(c.request());
     context.getLog().warn("volume {}: its claim cannot be checked", name, c.failure());
     context.scheduleOnce(parts.settings().retryMin(), context.getSelf(), c.request());
     return Effect().noReply();
@@ -846,16 +864,18 @@ public final class VolumeEntity
 
   private ReplyEffect<VolumeEvent, VolumeState> confirm(
       long call, Reply answer, ActorRef<Reply> replyTo) {
+    long now = System.nanoTime();
     context.pipeToSelf(
         parts.fence().holds(persistenceIdOf(name), term),
         (holds, failure) ->
             failure == null && holds
-                ? new Confirmed(answer, replyTo)
+                ? new Confirmed(answer, replyTo, now)
                 : new NotConfirmed(call, replyTo, failure));
     return Effect().noReply();
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onConfirmed(VolumeState state, Confirmed c) {
+    claimSeenNanos = Math.max(claimSeenNanos, c.askedNanos());
     return Effect().reply(c.replyTo(), c.answer());
   }
 

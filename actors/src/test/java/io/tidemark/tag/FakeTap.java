@@ -63,6 +63,13 @@ public final class FakeTap {
     return this;
   }
 
+  /** As a tap does whose volume's entity has moved. */
+  void attachIfEnded(SiteSystem node) throws Exception {
+    if (session.ended().toCompletableFuture().isDone()) {
+      attach(node);
+    }
+  }
+
   private CompletionStage<byte[]> take(TapOrder order) {
     orders.add(order.kind());
     Answer other = answers.get(order.kind());

@@ -68,6 +68,13 @@ final class TagsCommand implements Callable<Integer> {
   @Option(names = "--rounds", description = "runs with and without; default ${DEFAULT-VALUE}")
   private int rounds = 5;
 
+  @Option(
+      names = "--warm-up",
+      description =
+          "seconds of writes at the last rate before anything is measured, for the compilers;"
+              + " default ${DEFAULT-VALUE}")
+  private int warmUpSeconds = 120;
+
   @Option(names = "--directory", description = "where the site is; default ${DEFAULT-VALUE}")
   private Path directory = Path.of(System.getProperty("java.io.tmpdir"));
 
@@ -149,6 +156,7 @@ final class TagsCommand implements Callable<Integer> {
                   LinkSettings.defaults()));
       try {
         List<String> uris = startTaps(site, link.address().getPort(), most);
+        warmUp(uris);
         holds(site.system().groups(), uris);
         schedule(site.system().groups(), uris.subList(0, most));
       } finally {
@@ -231,6 +239,13 @@ final class TagsCommand implements Callable<Integer> {
       if (!process.waitFor(START_SECONDS_MAX, TimeUnit.SECONDS)) {
         process.destroyForcibly();
       }
+    }
+  }
+
+  private void warmUp(List<String> uris) throws InterruptedException {
+    try (Writers writers = new Writers(uris, rates.get(rates.size() - 1))) {
+      boolean counted = new CountDownLatch(1).await(warmUpSeconds, TimeUnit.SECONDS);
+      assert !counted && writers.failure.get() == null : writers.failure.get();
     }
   }
 

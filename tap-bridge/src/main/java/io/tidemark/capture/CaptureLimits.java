@@ -8,8 +8,9 @@ import java.time.Duration;
  * @param spillBytesMax size of the spill file; 0 for none
  * @param segmentBytes data at which a segment is sent without waiting for more
  * @param segmentWrites writes at which it is
- * @param linger how long a segment waits for more writes while nothing is in flight
- * @param lingerBusy how long it waits while other segments are in flight
+ * @param linger how long a segment waits for more writes after a rest
+ * @param pace least time between a segment and the next that is not full: each costs the node an
+ *     event and an insert, whatever its size. Synchronous volumes and holds wait for neither
  * @param collapsePause how long capture rests after a collapse; doubles with each further collapse
  *     before the resynchronisation completes, up to {@link #COLLAPSE_PAUSE_MAX}
  * @param syncPendingBytes a resynchronisation adds nothing while more than this is unjournaled, so
@@ -22,7 +23,7 @@ public record CaptureLimits(
     int segmentBytes,
     int segmentWrites,
     Duration linger,
-    Duration lingerBusy,
+    Duration pace,
     Duration collapsePause,
     int syncPendingBytes,
     Duration copyAfter) {
@@ -40,7 +41,7 @@ public record CaptureLimits(
         2 << 20,
         4096,
         Duration.ofMillis(2),
-        Duration.ofMillis(20),
+        Duration.ofMillis(50),
         Duration.ofSeconds(1),
         8 << 20,
         Duration.ofMillis(100));
@@ -52,7 +53,7 @@ public record CaptureLimits(
         segmentBytes,
         segmentWrites,
         linger,
-        lingerBusy,
+        pace,
         collapsePause,
         syncPendingBytes,
         copyAfter);

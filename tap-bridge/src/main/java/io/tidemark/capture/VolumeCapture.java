@@ -118,6 +118,11 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private boolean closed;
   private boolean senderWoken;
   private boolean senderWaits;
+  private long packedNanos = System.nanoTime() - TimeUnit.HOURS.toNanos(1);
+
+  /** Newest ordinal that a tag has marked. */
+  private long heldOrdinal;
+
   private volatile String fencedReason;
   private boolean synchronous;
 
@@ -273,6 +278,10 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
                 .formatted(name));
       }
       hold = new ReplyHold(new WriteSeq(base + nextOrdinal - 1), new MicroTime(tick()), limitNanos);
+      heldOrdinal = nextOrdinal - 1;
+      if (senderWaits) {
+        work.signal(); // the tag waits for what it marks to be journaled
+      }
       return hold;
     } finally {
       lock.unlock();
@@ -786,23 +795,24 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   }
 
   private boolean ready(int bytes, int writes) {
-    Captured first = (Captured) front.peekFirst();
-    return frontBytes >= bytes
-        || front.size() >= writes
-        || System.nanoTime() - first.sinceNanos >= linger()
-        || spilled > 0;
+    return frontBytes >= bytes || front.size() >= writes || spilled > 0 || lingers() <= 0;
   }
 
-  private long linger() {
-    if (synchronous) {
+  /** Nanoseconds that the first of {@code front}, a write, still waits for company. */
+  private long lingers() {
+    Captured first = (Captured) front.peekFirst();
+    if (synchronous || first.ordinal <= heldOrdinal) {
       return 0;
     }
-    return (inFlight.isEmpty() ? limits.linger() : limits.lingerBusy()).toNanos();
+    long now = System.nanoTime();
+    return Math.max(
+        limits.linger().toNanos() - (now - first.sinceNanos),
+        limits.pace().toNanos() - (now - packedNanos));
   }
 
   private long lingerLeft() {
-    if (front.peekFirst() instanceof Captured first) {
-      long left = linger() - (System.nanoTime() - first.sinceNanos);
+    if (front.peekFirst() instanceof Captured) {
+      long left = lingers();
       return left > 0 ? left : Long.MAX_VALUE; // ready, but out of credit: an ack will wake us
     }
     if (mode == Mode.COLLAPSED && inFlight.isEmpty()) {
@@ -829,6 +839,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     batch.forEach(write -> write.place = flight);
     sentOrdinal = Math.max(sentOrdinal, flight.lastOrdinal);
     inFlight.add(flight);
+    packedNanos = System.nanoTime();
     return flight;
   }
 
