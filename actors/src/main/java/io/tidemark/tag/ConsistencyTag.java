@@ -178,6 +178,10 @@ public final class ConsistencyTag
   private final Set<ActorRef<Reply>> watchers = new HashSet<>();
   private final Map<Integer, VolumeEntity.TapFound> taps = new TreeMap<>();
   private final Map<Integer, Holds.Held> held = new TreeMap<>();
+
+  /** Volumes that are ordered together with another one, by that one. */
+  private final Map<Integer, List<Integer>> together = new TreeMap<>();
+
   private final Map<Integer, Holds.Released> released = new TreeMap<>();
   private final Set<Integer> awaited = new HashSet<>();
   private final Set<Integer> quiesced = new HashSet<>();
@@ -454,15 +458,10 @@ public final class ConsistencyTag
       return awaited.isEmpty() ? quiesced(state) : Effect().noReply();
     }
     if (ours(m.call(), OrderKind.HOLD.code()) && awaits(Step.HOLDING, index)) {
-      held.put(index, Holds.Held.decode(m.body()));
-      if (awaited.isEmpty()) {
-        release(); // G1
-      }
-      return Effect().noReply();
+      return onHeld(state, index, m.body());
     }
     if (ours(m.call(), OrderKind.RELEASE.code()) && awaits(Step.RELEASING, index)) {
-      released.put(index, Holds.Released.decode(m.body()));
-      return awaited.isEmpty() ? attested(state) : Effect().noReply();
+      return onReleased(state, index, m.body());
     }
     return Effect().noReply();
   }
@@ -516,23 +515,74 @@ public final class ConsistencyTag
 
   // ---- holding --------------------------------------------------------------------------------
 
+  /** One order for each tap; each of a tap's volumes on its own if the tap has others (G1). */
   private void hold(Running state) {
-    Duration within = parts.settings().holdLimit();
-    begin(Step.HOLDING, within);
-    byte[] body = new Holds.Hold(owner, parts.settings().holdMicros()).encode();
-    for (int i = 0; i < state.spec().volumes().size(); i++) {
-      awaited.add(i);
-      order(i, OrderKind.HOLD, within, body);
+    begin(Step.HOLDING, parts.settings().holdLimit());
+    Map<String, List<Integer>> byTap = new LinkedHashMap<>();
+    taps.forEach(
+        (index, tap) ->
+            byTap.computeIfAbsent(tap.address(), address -> new ArrayList<>()).add(index));
+    together.clear();
+    for (List<Integer> indexes : byTap.values()) {
+      awaited.addAll(indexes);
+      orderHold(state, indexes.get(0), indexes.subList(1, indexes.size()));
     }
   }
 
-  private void release() {
-    begin(Step.RELEASING, RELEASE_WITHIN);
-    byte[] body = new Holds.Release(owner).encode();
-    for (int index : taps.keySet()) {
-      awaited.add(index);
-      order(index, OrderKind.RELEASE, RELEASE_WITHIN, body);
+  private void orderHold(Running state, int index, List<Integer> companions) {
+    together.put(index, List.copyOf(companions));
+    byte[] body =
+        new Holds.Hold(owner, parts.settings().holdMicros(), names(state, companions)).encode();
+    order(index, OrderKind.HOLD, parts.settings().holdLimit(), body);
+  }
+
+  private static List<String> names(Running state, List<Integer> indexes) {
+    return indexes.stream().map(i -> state.spec().volumes().get(i).value()).toList();
+  }
+
+  private ReplyEffect<TagEvent, TagState> onHeld(Running state, int index, byte[] body) {
+    List<Integer> asked = together.get(index);
+    List<Optional<Holds.Held>> answers = Holds.Held.decode(body, asked.size());
+    held.put(index, answers.get(0).orElseThrow());
+    List<Integer> there = new ArrayList<>();
+    for (int i = 0; i < asked.size(); i++) {
+      int companion = asked.get(i);
+      Optional<Holds.Held> answer = answers.get(i + 1);
+      if (answer.isPresent()) {
+        held.put(companion, answer.get());
+        awaited.remove(companion);
+        there.add(companion);
+      } else {
+        orderHold(state, companion, List.of());
+      }
     }
+    together.put(index, there);
+    if (awaited.isEmpty()) {
+      release(state); // G1
+    }
+    return Effect().noReply();
+  }
+
+  private void release(Running state) {
+    begin(Step.RELEASING, RELEASE_WITHIN);
+    together.forEach(
+        (index, companions) -> {
+          awaited.add(index);
+          awaited.addAll(companions);
+          byte[] body = new Holds.Release(owner, names(state, companions)).encode();
+          order(index, OrderKind.RELEASE, RELEASE_WITHIN, body);
+        });
+  }
+
+  private ReplyEffect<TagEvent, TagState> onReleased(Running state, int index, byte[] body) {
+    List<Integer> companions = together.get(index);
+    List<Holds.Released> all = Holds.Released.decode(body, companions.size());
+    released.put(index, all.get(0));
+    for (int i = 0; i < companions.size(); i++) {
+      released.put(companions.get(i), all.get(i + 1));
+      awaited.remove(companions.get(i));
+    }
+    return awaited.isEmpty() ? attested(state) : Effect().noReply();
   }
 
   private ReplyEffect<TagEvent, TagState> attested(Running state) {

@@ -22,6 +22,7 @@ import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -80,9 +81,12 @@ public final class FakeTap {
     return CompletableFuture.completedFuture(
         switch (order.kind()) {
           case HOLD -> {
-            holding = Holds.Hold.decode(order.body()).owner();
+            Holds.Hold hold = Holds.Hold.decode(order.body());
+            holding = hold.owner();
             MicroTime now = new MicroTime(MicroClock.system().micros());
-            yield new Holds.Held(new WriteSeq(seq), now).encode();
+            List<Optional<Holds.Held>> others =
+                Collections.nCopies(hold.companions().size(), Optional.empty());
+            yield new Holds.Held(new WriteSeq(seq), now).encode(others);
           }
           case RELEASE -> {
             boolean unbroken = holding == Holds.Release.decode(order.body()).owner();

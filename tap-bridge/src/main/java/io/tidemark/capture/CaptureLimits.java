@@ -10,7 +10,8 @@ import java.time.Duration;
  * @param segmentWrites writes at which it is
  * @param linger how long a segment waits for more writes after a rest
  * @param pace least time between a segment and the next that is not full: each costs the node an
- *     event and an insert, whatever its size. Synchronous volumes and holds wait for neither
+ *     event and an insert, whatever its size. Up to {@link #PACE_FACTOR_MAX} times as long when the
+ *     node is slow to acknowledge. Synchronous volumes and marks of tags wait for neither
  * @param collapsePause how long capture rests after a collapse; doubles with each further collapse
  *     before the resynchronisation completes, up to {@link #COLLAPSE_PAUSE_MAX}
  * @param syncPendingBytes a resynchronisation adds nothing while more than this is unjournaled, so
@@ -33,6 +34,9 @@ public record CaptureLimits(
    */
   public static final int CHUNK_BYTES = 128 << 10;
 
+  /** Busy nodes get fewer and larger segments: the pace is as many acknowledgement times, too. */
+  public static final int PACE_FACTOR_MAX = 5;
+
   public static final Duration COLLAPSE_PAUSE_MAX = Duration.ofSeconds(30);
 
   public static CaptureLimits defaults() {
@@ -44,7 +48,7 @@ public record CaptureLimits(
         Duration.ofMillis(50),
         Duration.ofSeconds(1),
         8 << 20,
-        Duration.ofMillis(100));
+        Duration.ofMillis(400));
   }
 
   public CaptureLimits withSpillBytesMax(long bytes) {

@@ -55,6 +55,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   /** The keeper lets so much come together, but not longer than so long: a wake-up has a price. */
   private static final int SPILL_WAKE_BYTES = 512 << 10;
 
+  private static final int ACKNOWLEDGE_SAMPLES = 8;
   private static final long SPILL_LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
   private static final int COPY_BATCH_BYTES = 1 << 20;
   private static final int COMPARE_BYTES = 4 << 20;
@@ -76,6 +77,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     final long lastOrdinal;
     Outgoing outgoing;
     boolean sending = true;
+    long sentNanos = System.nanoTime();
 
     /** Whether some of its data is elsewhere in memory than {@code outgoing} says. */
     boolean moved;
@@ -119,6 +121,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private boolean senderWoken;
   private boolean senderWaits;
   private long packedNanos = System.nanoTime() - TimeUnit.HOURS.toNanos(1);
+
+  /** Running average of the time from sending something to its acknowledgement. */
+  private long acknowledgeNanos;
 
   /** Newest ordinal that a tag has marked. */
   private long heldOrdinal;
@@ -767,6 +772,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     if (!resend.isEmpty()) {
       Flight first = resend.pollFirst();
       first.sending = true;
+      first.sentNanos = System.nanoTime();
       inFlight.add(first);
       return first;
     }
@@ -806,8 +812,14 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     }
     long now = System.nanoTime();
     return Math.max(
-        limits.linger().toNanos() - (now - first.sinceNanos),
-        limits.pace().toNanos() - (now - packedNanos));
+        limits.linger().toNanos() - (now - first.sinceNanos), pace() - (now - packedNanos));
+  }
+
+  private long pace() {
+    long least = limits.pace().toNanos();
+    return Math.min(
+        Math.max(least, acknowledgeNanos * CaptureLimits.PACE_FACTOR_MAX),
+        least * CaptureLimits.PACE_FACTOR_MAX);
   }
 
   private long lingerLeft() {
@@ -866,6 +878,8 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       if (flight == null) {
         throw new IllegalStateException("an acknowledgement of nothing");
       }
+      long took = System.nanoTime() - flight.sentNanos;
+      acknowledgeNanos += (took - acknowledgeNanos) / ACKNOWLEDGE_SAMPLES;
       finish(flight, replies);
       advance();
       if (senderWaits) {

@@ -11,6 +11,7 @@ import io.tidemark.nbd.NbdServer;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.taporder.HoldOrders;
 import io.tidemark.taporder.QuiesceHooks;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -22,6 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 
@@ -56,6 +58,7 @@ public final class Tap implements AutoCloseable {
   public static Tap start(TapSettings settings) {
     CaptureMemory memory = new CaptureMemory(settings.memoryBytesMax());
     List<TapVolume> volumes = new ArrayList<>();
+    Map<String, HoldOrders> holds = new ConcurrentHashMap<>();
     ScheduledExecutorService watch =
         Executors.newSingleThreadScheduledExecutor(
             task -> {
@@ -68,7 +71,7 @@ public final class Tap implements AutoCloseable {
     QuiesceHooks hooks = applications.map(QuiesceHooks.class::cast).orElseGet(QuiesceHooks::none);
     try {
       for (VolumeSpec spec : settings.volumes()) {
-        volumes.add(TapVolume.open(spec, settings, memory, hooks));
+        volumes.add(TapVolume.open(spec, settings, memory, hooks, holds));
       }
       NbdServer server = NbdServer.start(settings.listen(), exports(volumes), settings.nbd());
       String address = hostName() + "/" + server.addresses().get(0);

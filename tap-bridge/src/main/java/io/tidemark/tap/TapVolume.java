@@ -24,6 +24,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
@@ -63,7 +64,8 @@ final class TapVolume {
       FileBackingStore store,
       Path directory,
       Optional<ActivityLog> activity,
-      QuiesceHooks applications) {
+      QuiesceHooks applications,
+      Map<String, HoldOrders> process) {
     this.spec = spec;
     this.settings = settings;
     this.memory = memory;
@@ -71,7 +73,7 @@ final class TapVolume {
     this.content = new StoreContent(store, locks);
     this.directory = directory;
     this.activity = activity;
-    this.holds = new HoldOrders(spec.name().value(), this::capture);
+    this.holds = new HoldOrders(spec.name().value(), this::capture, process);
     holds.register(orders);
     orders.handle(applications);
   }
@@ -80,21 +82,29 @@ final class TapVolume {
     return Optional.ofNullable(capture);
   }
 
-  /** Opens what is on this machine; nothing is connected or served yet. */
+  /**
+   * Opens what is on this machine; nothing is connected or served yet.
+   *
+   * @param process the holds of all volumes of this process
+   */
   static TapVolume open(
-      VolumeSpec spec, TapSettings settings, CaptureMemory memory, QuiesceHooks applications) {
+      VolumeSpec spec,
+      TapSettings settings,
+      CaptureMemory memory,
+      QuiesceHooks applications,
+      Map<String, HoldOrders> process) {
     FileBackingStore store = FileBackingStore.open(spec.backing(), 1, false);
     try {
       boolean file = Files.isRegularFile(spec.backing());
       if (settings.nodes().isEmpty() && settings.stateDirectory().isEmpty() && !file) {
         return new TapVolume(
-            spec, settings, memory, store, Path.of(""), Optional.empty(), applications);
+            spec, settings, memory, store, Path.of(""), Optional.empty(), applications, process);
       }
       Path directory = settings.stateOf(spec, file);
       if (settings.nodes().isEmpty()) {
         refuseIfCaptured(spec, directory);
         return new TapVolume(
-            spec, settings, memory, store, directory, Optional.empty(), applications);
+            spec, settings, memory, store, directory, Optional.empty(), applications, process);
       }
       return new TapVolume(
           spec,
@@ -103,7 +113,8 @@ final class TapVolume {
           store,
           directory,
           Optional.of(openLog(spec, directory)),
-          applications);
+          applications,
+          process);
     } catch (RuntimeException e) {
       closeQuietly(store);
       throw e;

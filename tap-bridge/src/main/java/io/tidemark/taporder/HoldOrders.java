@@ -7,7 +7,9 @@ import io.tidemark.order.OrderKind;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -34,14 +36,18 @@ public final class HoldOrders implements AutoCloseable {
 
   private final String volume;
   private final Supplier<Optional<VolumeCapture>> capture;
+  private final Map<String, HoldOrders> process;
   private final ScheduledExecutorService timer;
   private final Map<Long, Holds.Released> ended = new LinkedHashMap<>();
   private Current current;
 
   /**
    * @param capture what the volume's writes go to, empty before the first attach
+   * @param process all volumes of this process by name; this one is put there
    */
-  public HoldOrders(String volume, Supplier<Optional<VolumeCapture>> capture) {
+  public HoldOrders(
+      String volume, Supplier<Optional<VolumeCapture>> capture, Map<String, HoldOrders> process) {
+    this.process = process;
     this.volume = volume;
     this.capture = capture;
     this.timer =
@@ -55,11 +61,33 @@ public final class HoldOrders implements AutoCloseable {
 
   /** Takes the orders of both kinds from now on. */
   public void register(OrderDesk desk) {
+    process.put(volume, this);
     desk.handle(OrderKind.HOLD, this::hold).handle(OrderKind.RELEASE, this::release);
   }
 
-  private synchronized CompletionStage<byte[]> hold(long id, byte[] body, Duration left) {
+  /** All that this process taps are held, or none (H1). */
+  private CompletionStage<byte[]> hold(long id, byte[] body, Duration left) {
     Holds.Hold order = Holds.Hold.decode(body);
+    List<HoldOrders> begun = new ArrayList<>();
+    try {
+      final Holds.Held own = begin(order);
+      begun.add(this);
+      List<Optional<Holds.Held>> others = new ArrayList<>();
+      for (String name : order.companions()) {
+        HoldOrders other = process.get(name);
+        others.add(other == null ? Optional.empty() : Optional.of(other.begin(order)));
+        if (other != null) {
+          begun.add(other);
+        }
+      }
+      return CompletableFuture.completedFuture(own.encode(others));
+    } catch (RuntimeException e) {
+      begun.forEach(held -> held.end(order.owner(), false));
+      throw e;
+    }
+  }
+
+  private synchronized Holds.Held begin(Holds.Hold order) {
     if (ended.containsKey(order.owner())) {
       throw new Refusal(
           ErrorCode.HOLD_TIMEOUT, "the hold was released before it began; ask for another");
@@ -71,7 +99,10 @@ public final class HoldOrders implements AutoCloseable {
         capture
             .get()
             .orElseThrow(
-                () -> new Refusal(ErrorCode.NOT_ACKNOWLEDGED, "the tap is not attached yet"));
+                () ->
+                    new Refusal(
+                        ErrorCode.NOT_ACKNOWLEDGED,
+                        "the tap of volume " + volume + " is not attached yet"));
     ReplyHold hold = source.hold(TimeUnit.MICROSECONDS.toNanos(order.limitMicros()));
     current =
         new Current(
@@ -79,13 +110,19 @@ public final class HoldOrders implements AutoCloseable {
             hold,
             timer.schedule(
                 () -> expire(order.owner()), order.limitMicros(), TimeUnit.MICROSECONDS));
-    return CompletableFuture.completedFuture(new Holds.Held(hold.mark(), hold.time()).encode());
+    return new Holds.Held(hold.mark(), hold.time());
   }
 
   /** What was over already is answered as it ended; what never was is refused when it comes. */
   private CompletionStage<byte[]> release(long id, byte[] body, Duration left) {
-    long owner = Holds.Release.decode(body).owner();
-    return CompletableFuture.completedFuture(end(owner, true).encode());
+    Holds.Release order = Holds.Release.decode(body);
+    List<Holds.Released> all = new ArrayList<>();
+    all.add(end(order.owner(), true));
+    for (String name : order.companions()) {
+      HoldOrders other = process.get(name);
+      all.add(other == null ? new Holds.Released(false, 0, 0) : other.end(order.owner(), true));
+    }
+    return CompletableFuture.completedFuture(Holds.Released.encode(all));
   }
 
   private void expire(long owner) {
@@ -138,6 +175,7 @@ public final class HoldOrders implements AutoCloseable {
   @Override
   public void close() {
     Optional<ReplyHold.Ended> end;
+    process.remove(volume, this);
     synchronized (this) {
       end = current == null ? Optional.empty() : takeCurrent(current.owner());
     }

@@ -21,10 +21,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -55,6 +57,7 @@ class HoldTest {
   @TempDir Path directory;
   private ActorTestKit kit;
   private final List<Volume> volumes = new ArrayList<>();
+  private final Map<String, HoldOrders> process = new ConcurrentHashMap<>();
   private final AtomicLong ids = new AtomicLong(1);
   private final long seed = Long.getLong("tidemark.seed", System.nanoTime());
 
@@ -80,7 +83,8 @@ class HoldTest {
                   TapHarness.LINK,
                   v.server.address())
               .withoutStates();
-      v.holds = new HoldOrders("v", () -> Optional.ofNullable(v.tap.capture));
+      v.holds =
+          new HoldOrders("v" + volumes.size(), () -> Optional.ofNullable(v.tap.capture), process);
       v.holds.register(v.tap.orders);
       v.tap.awaitAttached();
       volumes.add(v);
@@ -166,6 +170,45 @@ class HoldTest {
     write(v, 0, 4).get(10, TimeUnit.SECONDS);
     assertFalse(release(v, 8).unbroken(), "never began");
     assertEquals(ErrorCode.HOLD_TIMEOUT, refused(askHold(v, 8, LIMIT_MICROS)));
+  }
+
+  /** One order holds all volumes of a process, or none; others are told apart. */
+  @Test
+  void shouldHoldTheVolumesOfAProcessTogether() throws Exception {
+    Volume first = volumes.get(0);
+    Volume second = volumes.get(1);
+    write(second, 0, 1).get(10, TimeUnit.SECONDS);
+    write(second, 1, 2).get(10, TimeUnit.SECONDS);
+    List<String> companions = List.of("v1", "elsewhere", "v2");
+    byte[] answer =
+        get(order(first, OrderKind.HOLD, new Holds.Hold(7, LIMIT_MICROS, companions).encode()));
+    List<Optional<Holds.Held>> held = Holds.Held.decode(answer, 3);
+    assertEquals(0, held.get(0).orElseThrow().mark().value());
+    assertEquals(2, held.get(1).orElseThrow().mark().value());
+    assertTrue(held.get(2).isEmpty());
+    assertTrue(held.get(3).isPresent());
+    List<CompletableFuture<Void>> writes = new ArrayList<>();
+    for (Volume v : volumes) {
+      writes.add(write(v, 0, 9));
+      await("journaled", () -> v.journal.head() >= 1);
+    }
+    assertTrue(writes.stream().noneMatch(CompletableFuture::isDone));
+    assertEquals(ErrorCode.BUSY, refused(askHold(second, 8, LIMIT_MICROS)));
+    byte[] attested =
+        get(order(first, OrderKind.RELEASE, new Holds.Release(7, companions).encode()));
+    List<Holds.Released> released = Holds.Released.decode(attested, 3);
+    assertEquals(
+        List.of(true, true, false, true), released.stream().map(Holds.Released::unbroken).toList());
+    for (CompletableFuture<Void> write : writes) {
+      write.get(10, TimeUnit.SECONDS);
+    }
+
+    hold(second, 20, LIMIT_MICROS);
+    byte[] all = new Holds.Hold(21, LIMIT_MICROS, List.of("v2", "v1")).encode();
+    assertEquals(ErrorCode.BUSY, refused(order(first, OrderKind.HOLD, all)));
+    write(first, 0, 10).get(10, TimeUnit.SECONDS);
+    write(volumes.get(2), 0, 10).get(10, TimeUnit.SECONDS);
+    assertTrue(release(second, 20).unbroken());
   }
 
   /** Nobody releases: the tap does, within its limit, and attests no hold (H2). */
