@@ -15,10 +15,11 @@ import io.tidemark.volume.RestingVolumes;
 record RestingPublication(VolumeSummary summary, long term) implements TidemarkMessage {
   private static final String TOPIC = "resting-volumes";
 
-  /** The sleepers of all nodes, as this one hears of them. */
-  static RestingVolumes start(ActorSystem<?> system) {
+  /** The sleepers of all nodes of the site, as this one hears of them. */
+  static RestingVolumes start(ActorSystem<?> system, String site) {
     ActorRef<Topic.Command<RestingPublication>> topic =
-        system.systemActorOf(Topic.create(RestingPublication.class, TOPIC), TOPIC, Props.empty());
+        system.systemActorOf(
+            Topic.create(RestingPublication.class, TOPIC + "-" + site), TOPIC, Props.empty());
     RestingVolumes resting =
         new RestingVolumes(
             one -> topic.tell(Topic.publish(new RestingPublication(one.summary(), one.term()))));

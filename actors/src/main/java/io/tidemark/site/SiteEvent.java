@@ -11,7 +11,7 @@ import java.util.Optional;
  * @param type stable, kebab-case: {@code volume-created}, {@code tap-attached}, {@code
  *     tap-detached}, {@code gap-recorded}, {@code sync-completed}, {@code volume-deleted}, {@code
  *     group-created}, {@code group-deleted}, {@code tag-committed}, {@code tag-failed}, {@code
- *     tag-locked}, {@code tag-unlocked}
+ *     tag-locked}, {@code tag-unlocked}, {@code site-found}, {@code site-lost}, {@code clock-offset}
  * @param volume that it is about, if it is one
  * @param group that it is about, if it is one
  * @param message one sentence

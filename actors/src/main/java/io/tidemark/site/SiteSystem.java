@@ -30,6 +30,8 @@ import io.tidemark.journal.JournalSettings;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.remote.ClusterSites;
+import io.tidemark.remote.RemoteSites;
 import io.tidemark.tls.TlsFiles;
 import io.tidemark.volume.RestingVolumes;
 import io.tidemark.volume.VolumeEntity;
@@ -64,18 +66,21 @@ public final class SiteSystem {
   private final Journal journal;
   private final VolumeHistories histories;
   private final Groups groups;
+  private final ClusterSites remotes;
 
   private SiteSystem(
       ActorSystem<Void> system,
       ClusterSite site,
       Journal journal,
       VolumeHistories histories,
-      Groups groups) {
+      Groups groups,
+      ClusterSites remotes) {
     this.system = system;
     this.site = site;
     this.journal = journal;
     this.histories = histories;
     this.groups = groups;
+    this.remotes = remotes;
   }
 
   /**
@@ -94,7 +99,7 @@ public final class SiteSystem {
     try {
       parts.journalSession().ifPresent(session -> createTables(system, full, session));
       SiteSystem started = wire(system, full, parts);
-      join(system, full);
+      join(system, full, started.remotes);
       return started;
     } catch (RuntimeException e) {
       system.terminate();
@@ -113,11 +118,14 @@ public final class SiteSystem {
   private static SiteSystem wire(ActorSystem<Void> system, Config config, SiteParts parts) {
     String siteName = config.getString("tidemark.site.name");
     VolumeHistories histories = VolumeHistories.of(system);
+    // Topics reach all data centers; these are only for the own one.
     ActorRef<Topic.Command<SitePublication>> topic =
         system.systemActorOf(
-            Topic.create(SitePublication.class, "site-events"), "site-events", Props.empty());
+            Topic.create(SitePublication.class, "site-events-" + siteName),
+            "site-events",
+            Props.empty());
     SecureRandom random = new SecureRandom();
-    RestingVolumes resting = RestingPublication.start(system);
+    RestingVolumes resting = RestingPublication.start(system, siteName);
     GroupTags tags = new GroupTags();
     VolumeParts volumeParts =
         new VolumeParts(
@@ -180,11 +188,17 @@ public final class SiteSystem {
     Groups groups =
         SiteGroups.init(system, config, parts, new SiteGroups.Around(site, site, volumes, events));
     tags.ask(groups);
-    return new SiteSystem(system, site, journal, histories, groups);
+    ClusterSites remotes = ClusterSites.start(system, config, parts.clock(), events);
+    return new SiteSystem(system, site, journal, histories, groups, remotes);
   }
 
-  private static void join(ActorSystem<Void> system, Config config) {
+  /**
+   * The first of the site's seeds, and a node without seeds, forms a cluster when nobody else is
+   * there, be it of this site or of another; all others wait for it.
+   */
+  private static void join(ActorSystem<Void> system, Config config, ClusterSites remotes) {
     Cluster cluster = Cluster.get(system);
+    Address self = cluster.selfMember().address();
     List<Address> seeds = new ArrayList<>();
     for (String seed : config.getStringList("tidemark.cluster.seeds")) {
       Matcher matcher = HOST_PORT.matcher(seed);
@@ -195,12 +209,15 @@ public final class SiteSystem {
       }
       seeds.add(new Address("akka", NAME, matcher.group(1), Integer.parseInt(matcher.group(2))));
     }
+    if (seeds.isEmpty() || seeds.get(0).equals(self)) {
+      List<Address> others = remotes.toJoin(seeds);
+      seeds.clear();
+      seeds.add(self);
+      seeds.addAll(others);
+    }
     cluster
         .manager()
-        .tell(
-            seeds.isEmpty()
-                ? Join.create(cluster.selfMember().address())
-                : new JoinSeedNodes(seeds));
+        .tell(seeds.equals(List.of(self)) ? Join.create(self) : new JoinSeedNodes(seeds));
   }
 
   /** Akka's settings: what the site's settings imply over our defaults over Akka's. */
@@ -267,6 +284,11 @@ public final class SiteSystem {
   /** The site's groups and tags. */
   public Groups groups() {
     return groups;
+  }
+
+  /** The other sites of the cluster. */
+  public RemoteSites remotes() {
+    return remotes;
   }
 
   /** For the tap links that end at this node. */

@@ -194,13 +194,21 @@ final class RetentionRules {
    * there, and of too many the locked ones and the newest.
    */
   static List<KeptTag> kept(Ledger ledger, List<KeptTag> tags, long nowMicros) {
-    List<KeptTag> thinned =
-        new ArrayList<>(ledger.retained().policy().thinned(keepable(ledger, tags), nowMicros));
+    List<KeptTag> thinned = new ArrayList<>(wanted(ledger, tags, nowMicros));
     thinned.sort(Comparator.comparing(KeptTag::locked).thenComparing(KeptTag::timeMicros));
     List<KeptTag> kept =
         new ArrayList<>(
             thinned.subList(Math.max(0, thinned.size() - Retained.TAGS_MAX), thinned.size()));
     return oldestFirst(kept);
+  }
+
+  /** How many tags are to be kept by the policy and are too many. */
+  static int tooMany(Ledger ledger, List<KeptTag> tags, long nowMicros) {
+    return Math.max(0, wanted(ledger, tags, nowMicros).size() - Retained.TAGS_MAX);
+  }
+
+  private static List<KeptTag> wanted(Ledger ledger, List<KeptTag> tags, long nowMicros) {
+    return ledger.retained().policy().thinned(keepable(ledger, tags), nowMicros);
   }
 
   private static List<KeptTag> oldestFirst(List<KeptTag> tags) {

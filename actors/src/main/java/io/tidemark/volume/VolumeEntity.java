@@ -1530,10 +1530,21 @@ public final class VolumeEntity
       events.add(new TagsKept(tags));
     }
     events.add(new HorizonMoved(c.to().seq(), c.to().timeMicros()));
+    int tooMany = RetentionRules.tooMany(ledger, c.tags(), now());
     return Effect()
         .persist(events)
+        .thenRun(() -> tellTooMany(tooMany))
         .thenRun((VolumeState next) -> context.getSelf().tell(new LookAfterHorizon()))
         .thenNoReply();
+  }
+
+  private void tellTooMany(int tags) {
+    if (tags > 0) {
+      tell(
+          "tags-given-up",
+          "a volume keeps at most %d tags beyond its window: %d older ones were given up; thin them by a ladder"
+              .formatted(Retained.TAGS_MAX, tags));
+    }
   }
 
   /** A merge of nodes that are to be cut is awaited first. */

@@ -54,6 +54,9 @@ public final class TestSite implements AutoCloseable {
   /** The same for all nodes. */
   public volatile WriterFence fence = WriterFence.NONE;
 
+  /** Of nodes that are started from now on. */
+  public volatile MicroClock clock = MicroClock.system();
+
   private final String extra;
 
   /**
@@ -116,15 +119,7 @@ public final class TestSite implements AutoCloseable {
     SiteSystem node =
         SiteSystem.start(
             config(worldName, seeds + extra),
-            new SiteParts(
-                store,
-                index,
-                index,
-                fence,
-                points(),
-                catalog,
-                MicroClock.system(),
-                Optional.empty()));
+            new SiteParts(store, index, index, fence, points(), catalog, clock, Optional.empty()));
     nodes.add(node);
     get(node.up());
     return node;

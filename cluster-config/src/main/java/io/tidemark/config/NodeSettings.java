@@ -54,17 +54,19 @@ public record NodeSettings(
    *     value of the wrong kind; {@code FORBIDDEN} for an address that other machines can reach
    */
   public static NodeSettings load(Optional<Path> file, Map<String, ?> overrides) {
+    return load(file.map(List::of).orElseGet(List::of), overrides);
+  }
+
+  /**
+   * The same with several files.
+   *
+   * @param files the first that sets something wins
+   */
+  public static NodeSettings load(List<Path> files, Map<String, ?> overrides) {
     try {
-      Config given = file.map(NodeSettings::parse).orElseGet(ConfigFactory::empty);
-      for (String key : given.root().keySet()) {
-        if (!key.equals(ROOT)) {
-          throw new Refusal(
-              ErrorCode.INVALID,
-              file.orElseThrow()
-                  + ": there is no setting '"
-                  + Refusal.printable(key)
-                  + "'; every setting is below 'tidemark', those of Akka below 'tidemark.akka'");
-        }
+      Config given = ConfigFactory.empty();
+      for (Path file : files) {
+        given = given.withFallback(only(parse(file), file));
       }
       Config whole =
           ConfigFactory.parseMap(overrides, "command line")
@@ -77,6 +79,20 @@ public record NodeSettings(
     } catch (ConfigException e) {
       throw new Refusal(ErrorCode.INVALID, "settings: " + e.getMessage(), e);
     }
+  }
+
+  private static Config only(Config given, Path file) {
+    for (String key : given.root().keySet()) {
+      if (!key.equals(ROOT)) {
+        throw new Refusal(
+            ErrorCode.INVALID,
+            file
+                + ": there is no setting '"
+                + Refusal.printable(key)
+                + "'; every setting is below 'tidemark', those of Akka below 'tidemark.akka'");
+      }
+    }
+    return given;
   }
 
   private static Config parse(Path file) {

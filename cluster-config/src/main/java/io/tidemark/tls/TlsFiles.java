@@ -15,6 +15,7 @@ import java.security.KeyStore;
 import java.security.PrivateKey;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
 import java.security.spec.InvalidKeySpecException;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
@@ -27,7 +28,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509ExtendedTrustManager;
 
 /**
  * Where a process finds its certificate, its key and its authority's certificate.
@@ -116,7 +119,7 @@ public record TlsFiles(Path authority, Path certificate, Path key) {
           TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
       trust.init(trusted);
       SSLContext context = SSLContext.getInstance("TLS");
-      context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+      context.init(keys.getKeyManagers(), watched(trust), null);
       return context;
     } catch (GeneralSecurityException | IOException e) {
       throw new Refusal(
@@ -124,6 +127,34 @@ public record TlsFiles(Path authority, Path certificate, Path key) {
           "the certificate %s and its key %s cannot be used together: %s"
               .formatted(certificate, key, e.getMessage()),
           e);
+    }
+  }
+
+  private static TrustManager[] watched(TrustManagerFactory factory) {
+    TrustManager[] managers = factory.getTrustManagers();
+    for (int i = 0; i < managers.length; i++) {
+      if (managers[i] instanceof X509ExtendedTrustManager trust) {
+        managers[i] = new WatchedTrust(trust, TlsTroubles.PROCESS);
+      }
+    }
+    return managers;
+  }
+
+  /**
+   * How long the own certificate is good.
+   *
+   * @throws Refusal {@code INVALID} for a file that is missing or holds no certificate
+   */
+  public CertificateLife life() {
+    try {
+      X509Certificate own = (X509Certificate) certificates(certificate).iterator().next();
+      return new CertificateLife(
+          own.getSubjectX500Principal().getName(),
+          own.getNotBefore().toInstant(),
+          own.getNotAfter().toInstant());
+    } catch (GeneralSecurityException e) {
+      throw new Refusal(
+          ErrorCode.INVALID, certificate + " holds no certificate: " + e.getMessage(), e);
     }
   }
 

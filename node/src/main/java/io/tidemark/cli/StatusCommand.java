@@ -64,6 +64,22 @@ final class StatusCommand implements Runnable {
     }
     JsonNode storage = site.path("storage");
     out.println("  journal " + Amounts.size(storage.path("journalBytes").asLong()) + disk(storage));
+    JsonNode certificate = site.path("certificate");
+    if (!certificate.isMissingNode() && !certificate.path("state").asText().equals("VALID")) {
+      out.println("  certificate: " + certificate.path("message").asText());
+    }
+    for (JsonNode refused : site.path("refusedCertificates")) {
+      out.println(
+          "  refused at "
+              + refused.path("time").asText()
+              + ": "
+              + refused.path("message").asText());
+    }
+    JsonNode sites = site.path("sites");
+    if (sites.size() > 1) {
+      out.println();
+      SiteCommands.table(sites, out);
+    }
     out.println();
     VolumeCommands.table(volumes, out);
     for (JsonNode volume : volumes) {

@@ -57,6 +57,7 @@ import picocli.CommandLine.Spec;
       JobCommands.class,
       VerifyCommand.class,
       StatusCommand.class,
+      SiteCommands.class,
       EventsCommand.class,
       CommandLine.HelpCommand.class,
     })

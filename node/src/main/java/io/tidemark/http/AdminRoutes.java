@@ -73,6 +73,7 @@ public final class AdminRoutes extends Exchange {
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     Route compare = new CompareRoutes(services.recovery().comparisons()).route();
     Route drills = new DrillRoutes(services.recovery().drills()).route();
+    Route sites = new SiteRoutes(services.site(), services.status(), services.clock()).route();
     Route rollback = new RollbackRoutes(services.recovery().rollbacks()).route();
     this.api =
         pathPrefix(
@@ -82,7 +83,7 @@ public final class AdminRoutes extends Exchange {
                     "v1",
                     () ->
                         concat(
-                            path("site", () -> get(this::site)),
+                            sites,
                             path("events", () -> get(this::events)),
                             retention,
                             volumes,
@@ -124,17 +125,6 @@ public final class AdminRoutes extends Exchange {
             () ->
                 concat(path("live", () -> get(this::live)), path("ready", () -> get(this::ready)))),
         api);
-  }
-
-  private Route site() {
-    return answer(
-        () ->
-            services
-                .site()
-                .volumes()
-                .thenCombine(
-                    services.status().disk(),
-                    (volumes, disk) -> Views.site(services.status().overview(), volumes, disk)));
   }
 
   private Route events() {

@@ -1,6 +1,9 @@
 package io.tidemark.http;
 
 import io.tidemark.position.MicroTime;
+import io.tidemark.remote.RemoteSites;
+import io.tidemark.tls.CertificateLife;
+import io.tidemark.tls.TlsTroubles;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,6 +47,14 @@ public interface NodeStatus {
 
   /** Empty when Cassandra is not a child of this node; asks the file system. */
   CompletionStage<Optional<Disk>> disk();
+
+  /** Of the node's own certificate and of those that it did not let in, in words. */
+  record Security(Optional<CertificateLife> certificate, List<TlsTroubles.Trouble> refused) {}
+
+  Security security();
+
+  /** The other sites of the cluster. */
+  RemoteSites sites();
 
   /** Why the node cannot serve now, in words; empty when it can. */
   CompletionStage<List<String>> notReady();

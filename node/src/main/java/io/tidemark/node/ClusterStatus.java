@@ -9,6 +9,9 @@ import com.datastax.oss.driver.api.core.cql.SimpleStatement;
 import io.tidemark.http.NodeStatus;
 import io.tidemark.localfile.LocalFiles;
 import io.tidemark.position.MicroTime;
+import io.tidemark.remote.RemoteSites;
+import io.tidemark.tls.CertificateLife;
+import io.tidemark.tls.TlsTroubles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -29,7 +32,8 @@ final class ClusterStatus implements NodeStatus {
 
   private final ActorSystem<?> system;
   private final CqlSession session;
-  private final String site;
+  private final RemoteSites sites;
+  private final Optional<CertificateLife> certificate;
   private final MicroTime started;
   private final Map<String, String> addresses;
   private final Optional<Path> cassandra;
@@ -40,13 +44,15 @@ final class ClusterStatus implements NodeStatus {
   ClusterStatus(
       ActorSystem<?> system,
       CqlSession session,
-      String site,
+      RemoteSites sites,
+      Optional<CertificateLife> certificate,
       MicroTime started,
       Map<String, String> addresses,
       Optional<Path> cassandra) {
     this.system = system;
     this.session = session;
-    this.site = site;
+    this.sites = sites;
+    this.certificate = certificate;
     this.started = started;
     this.addresses = addresses;
     this.cassandra = cassandra;
@@ -64,7 +70,17 @@ final class ClusterStatus implements NodeStatus {
               member.dataCenter(),
               !state.getUnreachable().contains(member)));
     }
-    return new Overview(site, version(), started, addresses, members);
+    return new Overview(sites.here(), version(), started, addresses, members);
+  }
+
+  @Override
+  public RemoteSites sites() {
+    return sites;
+  }
+
+  @Override
+  public Security security() {
+    return new Security(certificate, TlsTroubles.PROCESS.recent());
   }
 
   @Override

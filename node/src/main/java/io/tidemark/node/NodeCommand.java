@@ -6,10 +6,13 @@ import io.tidemark.refusal.Refusal;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicReference;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -56,6 +59,7 @@ public final class NodeCommand {
         "  tidemark up",
         "  tidemark up --data /var/lib/tidemark",
         "  tidemark up --config site.conf",
+        "  tidemark up --site munich --join 127.0.0.1:25520     a second site beside the first",
       })
   private static final class Up implements Callable<Integer> {
     @Option(
@@ -70,9 +74,38 @@ public final class NodeCommand {
         description = "where everything is kept; default tidemark-data")
     private Path data;
 
+    @Option(
+        names = "--site",
+        paramLabel = "NAME",
+        description = {
+          "the site's name; for its own data directory (default tidemark-data-NAME), with ports"
+              + " that are free, both kept for later starts"
+        })
+    private String site;
+
+    @Option(
+        names = "--join",
+        paramLabel = "HOST:PORT",
+        description = {
+          "another site, by what one of its nodes prints as artery: the two become one cluster, each"
+              + " with its own data; remembered for later starts"
+        })
+    private List<String> join = List.of();
+
     @Override
     public Integer call() throws Exception {
-      return serve(Optional.ofNullable(config), Optional.ofNullable(data));
+      Optional<Path> given = Optional.ofNullable(config);
+      Optional<Path> directory = Optional.ofNullable(data);
+      if (given.isEmpty() && directory.isEmpty() && site != null) {
+        directory = Optional.of(Path.of("tidemark-data-" + Refusal.printable(site)));
+      }
+      if (site != null || !join.isEmpty()) {
+        OwnSettings.settle(
+            settings(given, directory),
+            Optional.ofNullable(site),
+            join.stream().map(NodeCommand::hostPort).toList());
+      }
+      return serve(given, directory);
     }
   }
 
@@ -101,10 +134,28 @@ public final class NodeCommand {
     }
   }
 
-  private static int serve(Optional<Path> config, Optional<Path> data) throws Exception {
+  /** People copy the whole address that a node prints. */
+  private static String hostPort(String address) {
+    return address.replaceFirst("^akka://tidemark@", "");
+  }
+
+  /** A directory's own settings are below the user's, and say what holds where they do not. */
+  private static NodeSettings settings(Optional<Path> config, Optional<Path> data) {
     Map<String, Object> overrides = new HashMap<>();
     data.ifPresent(path -> overrides.put("tidemark.data", path.toString()));
-    NodeSettings settings = NodeSettings.load(config, overrides);
+    List<Path> files = new ArrayList<>(config.stream().toList());
+    NodeSettings settings = NodeSettings.load(files, overrides);
+    Optional<Path> own = OwnSettings.of(settings.data());
+    if (own.isEmpty()) {
+      return settings;
+    }
+    files.add(own.get());
+    overrides.put("tidemark.data", settings.data().toString());
+    return NodeSettings.load(files, overrides);
+  }
+
+  private static int serve(Optional<Path> config, Optional<Path> data) throws Exception {
+    NodeSettings settings = settings(config, data);
     Files.createDirectories(settings.data().resolve("log"));
     // Logback reads both when the first logger is made, which is below.
     System.setProperty("tidemark.log", settings.data().resolve("log").toString());
@@ -114,15 +165,28 @@ public final class NodeCommand {
   }
 
   private static int serve(NodeSettings settings, PrintStream out) throws Exception {
-    NodeProcess node = NodeProcess.start(settings);
-    Thread stop = new Thread(() -> stop(node, out), "stop");
+    AtomicReference<NodeProcess> running = new AtomicReference<>(NodeProcess.start(settings));
+    Thread stop = new Thread(() -> stop(running.get(), out), "stop");
     Runtime.getRuntime().addShutdownHook(stop);
+    while (true) {
+      NodeProcess node = running.get();
+      tellReady(node, out);
+      NodeProcess.End end = node.ended().toCompletableFuture().join();
+      if (!end.again()) {
+        System.err.println("tidemark: the node cannot go on: " + end.reason().getMessage());
+        return end.reason().code().exitCode();
+      }
+      out.println("tidemark: starting again: " + end.reason().getMessage());
+      out.flush();
+      node.close();
+      running.set(NodeProcess.start(settings));
+    }
+  }
+
+  private static void tellReady(NodeProcess node, PrintStream out) {
     out.println("tidemark: ready");
     node.addresses().forEach((purpose, address) -> out.printf("  %-11s %s%n", purpose, address));
     out.flush();
-    Refusal reason = node.ended().toCompletableFuture().join();
-    System.err.println("tidemark: the node cannot go on: " + reason.getMessage());
-    return reason.code().exitCode();
   }
 
   private static void stop(NodeProcess node, PrintStream out) {

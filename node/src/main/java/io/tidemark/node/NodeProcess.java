@@ -4,6 +4,7 @@ import akka.management.javadsl.AkkaManagement;
 import com.datastax.oss.driver.api.core.CqlSession;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
+import com.typesafe.config.ConfigUtil;
 import io.tidemark.cassandra.CassandraIndexStore;
 import io.tidemark.cassandra.CassandraSegmentStore;
 import io.tidemark.cassandra.CassandraSessions;
@@ -49,7 +50,9 @@ import io.tidemark.sizing.SizingJobs;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.LiveLinks;
 import io.tidemark.taplink.TapLinkServer;
+import io.tidemark.tls.CertificateLife;
 import io.tidemark.tls.TlsFiles;
+import io.tidemark.tls.TlsTroubles;
 import io.tidemark.verify.TapComparison;
 import io.tidemark.verify.VerifyJobs;
 import java.io.IOException;
@@ -58,10 +61,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -73,6 +79,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import javax.net.ssl.SSLContext;
 import org.slf4j.Logger;
@@ -82,6 +89,7 @@ import org.slf4j.LoggerFactory;
 final class NodeProcess implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(NodeProcess.class);
   private static final Duration JOIN_LIMIT = Duration.ofSeconds(60);
+  private static final Duration CERTIFICATE_CHECK = Duration.ofHours(12);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
   private static final int INDEX_THREADS = 2;
   private static final long INDEX_CACHE_BYTES = 64L << 20;
@@ -94,12 +102,19 @@ final class NodeProcess implements AutoCloseable {
 
   private record Stopping(String what, Stop stop) {}
 
+  /**
+   * Why a node does not go on.
+   *
+   * @param again whether it is to be started again
+   */
+  record End(Refusal reason, boolean again) {}
+
   private final NodeSettings settings;
   private final Optional<SSLContext> tls;
   private final MicroClock clock = MicroClock.system();
   private final Deque<Stopping> started = new ArrayDeque<>();
   private final Map<String, String> addresses = Collections.synchronizedMap(new LinkedHashMap<>());
-  private final CompletableFuture<Refusal> ended = new CompletableFuture<>();
+  private final CompletableFuture<End> ended = new CompletableFuture<>();
 
   private volatile boolean closing;
 
@@ -157,8 +172,15 @@ final class NodeProcess implements AutoCloseable {
                 clock,
                 Optional.of(() -> CassandraSessions.openAsync(cassandra))));
     started("actor system", () -> site.stop().toCompletableFuture().join());
-    await(site.up(), JOIN_LIMIT, "the node did not become a member of its cluster");
+    await(
+        site.up(),
+        JOIN_LIMIT,
+        () -> "the node did not become a member of its cluster" + certificateTrouble());
+    settings.tls().map(TlsFiles::life).ifPresent(life -> watchCertificate(site, life));
     site.system().getWhenTerminated().thenRun(this::actorSystemEnded);
+    site.remotes()
+        .rejoin()
+        .thenAccept(reason -> ended.complete(new End(new Refusal(ErrorCode.FAILED, reason), true)));
     startManagement(site);
     LiveLinks taps = startTapLink(site);
     startServices(site, session, segments, index, points, taps, begun);
@@ -171,7 +193,7 @@ final class NodeProcess implements AutoCloseable {
     }
     EmbeddedCassandra child = EmbeddedCassandra.start(cassandra.server(), settings.data());
     started("Cassandra", child::close);
-    child.givenUp().thenAccept(ended::complete);
+    child.givenUp().thenAccept(reason -> ended.complete(new End(reason, false)));
     addresses.put("cassandra", text(child.contactPoint()));
     return cassandra.withContactPoint(child.contactPoint());
   }
@@ -191,6 +213,9 @@ final class NodeProcess implements AutoCloseable {
   /** The order in which a node stops is ours, so Akka must not stop on its own at a signal. */
   private Config akkaOverrides() {
     StringBuilder text = new StringBuilder("tidemark.akka.jvm-shutdown-hooks = off\n");
+    text.append("tidemark.remote.memory = ")
+        .append(ConfigUtil.quoteString(settings.data().resolve("other-sites.json").toString()))
+        .append('\n');
     settings
         .management()
         .ifPresent(
@@ -206,6 +231,39 @@ final class NodeProcess implements AutoCloseable {
                     """
                         .formatted(endpoint.host(), endpoint.port())));
     return ConfigFactory.parseString(text.toString());
+  }
+
+  private void watchCertificate(SiteSystem site, CertificateLife life) {
+    site.system()
+        .scheduler()
+        .scheduleAtFixedRate(
+            Duration.ZERO,
+            CERTIFICATE_CHECK,
+            () -> {
+              Instant now = now();
+              switch (life.at(now)) {
+                case VALID -> LOG.info("{}", life.sentence(now));
+                case ENDING -> LOG.warn("{}", life.sentence(now));
+                default -> LOG.error("{} ({})", life.sentence(now), ErrorCode.UNAUTHENTICATED);
+              }
+            },
+            site.system().executionContext());
+  }
+
+  private Instant now() {
+    return new MicroTime(clock.micros()).toInstant();
+  }
+
+  /** What may keep a node from its cluster, for the end of a sentence. */
+  private String certificateTrouble() {
+    List<String> troubles = new ArrayList<>();
+    settings
+        .tls()
+        .map(TlsFiles::life)
+        .filter(life -> life.at(now()) != CertificateLife.State.VALID)
+        .ifPresent(life -> troubles.add(life.sentence(now())));
+    TlsTroubles.PROCESS.recent().forEach(trouble -> troubles.add(trouble.message()));
+    return troubles.isEmpty() ? "" : " (" + String.join("; ", troubles) + ")";
   }
 
   private void startManagement(SiteSystem site) throws Exception {
@@ -324,7 +382,8 @@ final class NodeProcess implements AutoCloseable {
         new ClusterStatus(
             site.system(),
             session,
-            settings.config().getString("tidemark.site.name"),
+            site.remotes(),
+            settings.tls().map(TlsFiles::life),
             begun,
             addresses,
             CassandraSettings.of(settings.config()).embedded()
@@ -355,6 +414,7 @@ final class NodeProcess implements AutoCloseable {
             STEP_LIMIT,
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
+    addresses.forEach(site.remotes()::announce);
   }
 
   /**
@@ -400,6 +460,11 @@ final class NodeProcess implements AutoCloseable {
 
   private static <T> T await(CompletionStage<T> stage, Duration limit, String otherwise)
       throws InterruptedException {
+    return await(stage, limit, () -> otherwise);
+  }
+
+  private static <T> T await(CompletionStage<T> stage, Duration limit, Supplier<String> otherwise)
+      throws InterruptedException {
     try {
       return stage.toCompletableFuture().get(limit.toMillis(), TimeUnit.MILLISECONDS);
     } catch (ExecutionException e) {
@@ -410,10 +475,10 @@ final class NodeProcess implements AutoCloseable {
       if (cause instanceof Refusal refusal) {
         throw refusal;
       }
-      throw new Refusal(ErrorCode.FAILED, otherwise + ": " + cause.getMessage(), cause);
+      throw new Refusal(ErrorCode.FAILED, otherwise.get() + ": " + cause.getMessage(), cause);
     } catch (TimeoutException e) {
       throw new Refusal(
-          ErrorCode.FAILED, otherwise + " within " + limit.toSeconds() + " seconds", e);
+          ErrorCode.FAILED, otherwise.get() + " within " + limit.toSeconds() + " seconds", e);
     }
   }
 
@@ -426,12 +491,13 @@ final class NodeProcess implements AutoCloseable {
     if (closing) {
       return;
     }
-    ended.complete(
+    Refusal reason =
         new Refusal(
             ErrorCode.FAILED,
             "its actor system ended, most likely because it lost its cluster; the log in "
                 + settings.data().resolve("log")
-                + " has the reason"));
+                + " has the reason");
+    ended.complete(new End(reason, false));
   }
 
   /** What listens where, by purpose. */
@@ -440,7 +506,7 @@ final class NodeProcess implements AutoCloseable {
   }
 
   /** Completes when the node cannot go on. */
-  CompletionStage<Refusal> ended() {
+  CompletionStage<End> ended() {
     return ended;
   }
 

@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.tls.CertificateLife;
 import io.tidemark.tls.TlsFiles;
+import io.tidemark.tls.TlsTroubles;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -206,5 +208,40 @@ class CertsTest {
     assertTrue(refusal.getMessage().contains("openssl pkcs8"), refusal.getMessage());
     Files.delete(tls.authority());
     assertEquals(ErrorCode.INVALID, assertThrows(Refusal.class, tls::context).code());
+  }
+
+  /** A certificate that has expired is let in nowhere, and who refuses it says why. */
+  @Test
+  void shouldSayThatACertificateHasExpired() {
+    SSLContext good = issued("authority", "good", "127.0.0.1");
+    Path ca = directory.resolve("authority");
+    Path to = directory.resolve("stale");
+    CommandLine past =
+        CertsCommand.commandLine(Clock.fixed(NOW.minus(Duration.ofDays(30)), ZoneOffset.UTC));
+    assertEquals(
+        0,
+        past.execute(
+            "issue",
+            ca.toString(),
+            "stale",
+            "--host",
+            "127.0.0.1",
+            "--days",
+            "1",
+            "--to",
+            to.toString()));
+    CertificateLife life = TlsFiles.in(to).life();
+    assertEquals(CertificateLife.State.EXPIRED, life.at(NOW));
+    assertEquals(CertificateLife.State.ENDING, life.at(life.until().minus(Duration.ofHours(1))));
+    assertTrue(life.sentence(NOW).contains("expired at " + life.until()), life.sentence(NOW));
+    assertThrows(IOException.class, () -> shake(good, TlsFiles.in(to).context(), "127.0.0.1"));
+    assertTrue(
+        TlsTroubles.PROCESS.recent().stream()
+            .anyMatch(
+                trouble ->
+                    trouble.message().contains("CN=stale")
+                        && trouble.message().contains("expired at")
+                        && trouble.code() == ErrorCode.UNAUTHENTICATED),
+        TlsTroubles.PROCESS.recent().toString());
   }
 }

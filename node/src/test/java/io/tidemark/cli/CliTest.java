@@ -493,6 +493,9 @@ class CliTest {
         "drill run",
         "drill delete",
         "status",
+        "site",
+        "site list",
+        "site forget",
         "events"
       })
   void shouldHaveHelpEverywhere(String command) {

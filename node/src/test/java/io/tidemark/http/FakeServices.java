@@ -24,6 +24,7 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.remote.RemoteSites;
 import io.tidemark.rollback.Rollbacks;
 import io.tidemark.site.Site;
 import io.tidemark.site.SiteEvent;
@@ -158,6 +159,16 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
             new MicroTime(START),
             Map.of("http", "127.0.0.1:8470"),
             List.of(new Member("akka://tidemark@127.0.0.1:25520", "Up", "here", true)));
+      }
+
+      @Override
+      public Security security() {
+        return new Security(Optional.empty(), List.of());
+      }
+
+      @Override
+      public RemoteSites sites() {
+        return new FakeSites();
       }
 
       @Override

@@ -29,6 +29,7 @@ final class TestSite implements AutoCloseable {
   private final int storagePort = FreePorts.freePort();
   final SiteClient client = new SiteClient("http://127.0.0.1:" + httpPort);
   private final String command;
+  private final List<String> arguments = new ArrayList<>();
   private Optional<Path> certificates = Optional.empty();
   private Forked node;
 
@@ -75,6 +76,12 @@ final class TestSite implements AutoCloseable {
         directory.resolve("site.conf"), settings, java.nio.file.StandardOpenOption.APPEND);
   }
 
+  /** More arguments of {@code tidemark up}, from the next start on. */
+  TestSite with(String... more) {
+    arguments.addAll(List.of(more));
+    return this;
+  }
+
   /**
    * The node and its taps show and ask for certificates; before its start.
    *
@@ -114,15 +121,13 @@ final class TestSite implements AutoCloseable {
   }
 
   void launch() throws IOException {
+    List<String> all = new ArrayList<>(List.of(command));
+    all.addAll(List.of("--config", directory.resolve("site.conf").toString()));
+    all.addAll(List.of("--data", directory.resolve("data").toString()));
+    all.addAll(arguments);
     node =
         Forked.start(
-            directory.resolve("node.log"),
-            List.of("-Xmx512m"),
-            command,
-            "--config",
-            directory.resolve("site.conf").toString(),
-            "--data",
-            directory.resolve("data").toString());
+            directory.resolve("node.log"), List.of("-Xmx512m"), all.toArray(String[]::new));
   }
 
   void awaitReady() throws Exception {

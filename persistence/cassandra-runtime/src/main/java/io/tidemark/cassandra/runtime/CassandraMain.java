@@ -22,9 +22,10 @@ public final class CassandraMain {
     Thread watcher = new Thread(CassandraMain::watchParent, "parent-watch");
     watcher.setDaemon(true);
     watcher.start();
-    Reclaimer.start();
     // Ends the JVM by itself, with the reason in the log, when the start fails.
     CassandraDaemon.main(args);
+    // Whoever asks for Cassandra's classes before it has started breaks its start, however slow.
+    Reclaimer.start();
   }
 
   private static void watchParent() {

@@ -1,6 +1,8 @@
 package io.tidemark.cassandra.runtime;
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -11,7 +13,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import org.apache.cassandra.config.DatabaseDescriptor;
 import org.apache.cassandra.db.ColumnFamilyStore;
 import org.apache.cassandra.db.DecoratedKey;
 import org.apache.cassandra.db.Slices;
@@ -25,7 +26,6 @@ import org.apache.cassandra.io.sstable.KeyReader;
 import org.apache.cassandra.io.sstable.SSTableReadsListener;
 import org.apache.cassandra.io.sstable.format.SSTableReader;
 import org.apache.cassandra.schema.CompactionParams.TombstoneOption;
-import org.apache.cassandra.service.StorageService;
 import org.apache.cassandra.utils.FBUtilities;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,25 +46,37 @@ final class Reclaimer {
 
   private static final long SECONDS_DEFAULT = 15;
 
-  /** A look that took long is not repeated before so many times as long: 5 % of a core. */
+  /**
+   * Looking is not repeated before so many times as long as a processor was busy with it: 5 % of a
+   * core. What is waited for is not counted: flushes and compactions have limits of their own.
+   */
   private static final int PAUSE_FACTOR = 20;
 
   /** Files with less deleted data than this wait. */
   private static final long DEAD_BYTES_MIN = 4 << 20;
 
   /** A table whose files do not get smaller rests. */
-  private static final long REST_NANOS = TimeUnit.MINUTES.toNanos(5);
+  private static final long REST_NANOS = TimeUnit.MINUTES.toNanos(1);
 
   private static final int FILES_A_ROUND_MAX = 32;
+
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   private final Map<ColumnFamilyStore, Long> resting = new WeakHashMap<>();
   private long pausedUntil = System.nanoTime();
 
   /** A file and how much of it is deleted, as far as flushed deletions tell and beyond that. */
-  private record Candidate(SSTableReader file, long deadBytes, boolean flushFirst) {}
+  private record Candidate(
+      SSTableReader file, DecoratedKey first, long deadBytes, boolean flushFirst) {
+    /** Whether it has what another, which was compacted, had: then that was in vain. */
+    boolean sameAs(Candidate other) {
+      return other != null && deadBytes == other.deadBytes && first.equals(other.first);
+    }
+  }
 
   private Reclaimer() {}
 
+  /** Begins to look; Cassandra has started. */
   static void start() {
     long seconds = Long.getLong(PROPERTY, SECONDS_DEFAULT);
     Reclaimer reclaimer = new Reclaimer();
@@ -80,14 +92,10 @@ final class Reclaimer {
   }
 
   private void round() {
-    // Asking the service itself before its configuration is read would break its start.
-    if (!DatabaseDescriptor.isDaemonInitialized() || !StorageService.instance.isInitialized()) {
+    if (System.nanoTime() - pausedUntil < 0) {
       return;
     }
-    long begun = System.nanoTime();
-    if (begun - pausedUntil < 0) {
-      return;
-    }
+    long begun = THREADS.getCurrentThreadCpuTime();
     try {
       for (ColumnFamilyStore table : ColumnFamilyStore.all()) {
         if (table.metadata().params.compaction.tombstoneOption() != TombstoneOption.NONE
@@ -100,8 +108,8 @@ final class Reclaimer {
     } catch (IOException | ExecutionException | RuntimeException e) {
       LOG.warn("space was not given back; tried again later", e);
     }
-    long now = System.nanoTime();
-    pausedUntil = now + PAUSE_FACTOR * (now - begun);
+    long busy = THREADS.getCurrentThreadCpuTime() - begun;
+    pausedUntil = System.nanoTime() + PAUSE_FACTOR * busy;
   }
 
   private boolean rests(ColumnFamilyStore table) {
@@ -111,19 +119,19 @@ final class Reclaimer {
 
   private void reclaim(ColumnFamilyStore table)
       throws IOException, InterruptedException, ExecutionException {
-    long before = -1;
+    Candidate before = null;
     for (int i = 0; i < FILES_A_ROUND_MAX; i++) {
       Optional<Candidate> most =
           candidates(table).stream().max(Comparator.comparingLong(Candidate::deadBytes));
       if (most.isEmpty()) {
         return;
       }
-      if (most.get().deadBytes() == before) {
+      if (most.get().sameAs(before)) {
         LOG.warn("{}: compacting a file of deleted data in vain", table.name);
         resting.put(table, System.nanoTime());
         return;
       }
-      before = most.get().deadBytes();
+      before = most.get();
       if (most.get().flushFirst()) {
         table.forceBlockingFlush(ColumnFamilyStore.FlushReason.INTERNALLY_FORCED);
       }
@@ -191,7 +199,7 @@ final class Reclaimer {
         }
       }
     }
-    return new Candidate(file, dead, flush);
+    return new Candidate(file, file.getFirst(), dead, flush);
   }
 
   /** Whether a source has a deletion of the whole partition that came after all of the file. */

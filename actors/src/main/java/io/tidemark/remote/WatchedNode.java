@@ -1,0 +1,118 @@
+package io.tidemark.remote;
+
+import io.tidemark.position.MicroTime;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Comparator;
+import java.util.Deque;
+import java.util.Map;
+import java.util.Optional;
+
+/** One node of another site, as {@link SiteWatch} follows it. */
+final class WatchedNode {
+  /** Of so many measurements of the clock the one with the quickest answer counts. */
+  private static final int SAMPLES = 5;
+
+  private final Deque<ClockOffset> samples = new ArrayDeque<>();
+  private MicroTime since;
+  private String site = "";
+  private String status = "";
+  private Optional<SiteQuery.Description> description = Optional.empty();
+  private boolean reachable;
+  private boolean asking;
+  private boolean clockWrong;
+  private long heardNanos;
+
+  WatchedNode(MicroTime now) {
+    this.since = now;
+  }
+
+  /** Empty until it is known. */
+  String site() {
+    return site;
+  }
+
+  void is(String ofSite, String current) {
+    site = ofSite;
+    status = current;
+  }
+
+  void is(String current) {
+    status = current;
+  }
+
+  boolean member() {
+    return !status.equals(SiteWatch.ABSENT);
+  }
+
+  private boolean serving() {
+    return status.equals("Up") || status.equals("WeaklyUp");
+  }
+
+  /** Whether to ask now: one question at a time. */
+  boolean ask() {
+    boolean free = !asking;
+    asking = true;
+    return free;
+  }
+
+  void answered() {
+    asking = false;
+  }
+
+  void heard(Gateways.Timed<SiteQuery.Description> timed, long nanos, MicroTime now) {
+    asking = false;
+    heardNanos = nanos;
+    boolean restarted =
+        description
+            .filter(old -> old.startedMicros() != timed.answer().startedMicros())
+            .isPresent();
+    if (restarted) {
+      samples.clear();
+    }
+    description = Optional.of(timed.answer());
+    if (site.isEmpty()) {
+      site = timed.answer().site();
+    }
+    samples.addLast(
+        ClockOffset.of(timed.sentMicros(), timed.answer().clockMicros(), timed.receivedMicros()));
+    if (samples.size() > SAMPLES) {
+      samples.removeFirst();
+    }
+    if (!reachable) {
+      reachable = true;
+      since = now;
+    }
+  }
+
+  void silentFor(long nanos, Duration limit, MicroTime now) {
+    if (reachable && nanos - heardNanos > limit.toNanos()) {
+      reachable = false;
+      since = now;
+      samples.clear();
+    }
+  }
+
+  Optional<ClockOffset> clock() {
+    return samples.stream().min(Comparator.comparingLong(ClockOffset::uncertaintyMicros));
+  }
+
+  /** The offset, when it has just become larger than the limit. */
+  Optional<ClockOffset> clockGoneWrong(long limitMicros) {
+    Optional<ClockOffset> wrong = clock().filter(offset -> offset.exceeds(limitMicros));
+    boolean news = wrong.isPresent() && !clockWrong;
+    clockWrong = wrong.isPresent();
+    return news ? wrong : Optional.empty();
+  }
+
+  RemoteNode view(String address) {
+    return new RemoteNode(
+        address,
+        status,
+        reachable && serving(),
+        since,
+        description.map(SiteQuery.Description::version),
+        description.map(SiteQuery.Description::addresses).orElse(Map.of()),
+        clock());
+  }
+}
