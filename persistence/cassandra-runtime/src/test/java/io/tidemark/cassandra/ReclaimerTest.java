@@ -104,8 +104,7 @@ class ReclaimerTest {
             }
 
             @Override
-            public FileVisitResult visitFileFailed(Path file, IOException gone)
-                throws IOException {
+            public FileVisitResult visitFileFailed(Path file, IOException gone) throws IOException {
               if (gone instanceof NoSuchFileException) {
                 return FileVisitResult.CONTINUE;
               }
