@@ -62,7 +62,7 @@ public final class SiteSystem {
   private static final Pattern HOST_PORT = Pattern.compile("(.+):(\\d{1,5})");
 
   private final ActorSystem<Void> system;
-  private final Site site;
+  private final ClusterSite site;
   private final Journal journal;
   private final VolumeHistories histories;
   private final Groups groups;
@@ -70,7 +70,7 @@ public final class SiteSystem {
 
   private SiteSystem(
       ActorSystem<Void> system,
-      Site site,
+      ClusterSite site,
       Journal journal,
       VolumeHistories histories,
       Groups groups,
@@ -126,6 +126,7 @@ public final class SiteSystem {
             Props.empty());
     SecureRandom random = new SecureRandom();
     RestingVolumes resting = RestingPublication.start(system, siteName);
+    GroupTags tags = new GroupTags();
     VolumeParts volumeParts =
         new VolumeParts(
             siteName,
@@ -136,10 +137,14 @@ public final class SiteSystem {
             parts.fence(),
             histories,
             system.dispatchers().lookup(DispatcherSelector.fromConfig("tidemark.index-dispatcher")),
+            system
+                .dispatchers()
+                .lookup(DispatcherSelector.fromConfig("tidemark.retention-dispatcher")),
             parts.clock(),
             () -> random.nextLong() & Long.MAX_VALUE,
             resting,
-            event -> topic.tell(Topic.publish(new SitePublication(event))));
+            event -> topic.tell(Topic.publish(new SitePublication(event))),
+            tags);
     ClusterSharding sharding = ClusterSharding.get(system);
     sharding.init(
         Entity.of(
@@ -159,7 +164,7 @@ public final class SiteSystem {
     // Wakes the directory, which sees to what deleted volumes left behind.
     akka.cluster.Cluster.get(system)
         .registerOnMemberUp(() -> directory.tell(new SiteDirectory.GetNames(system.ignoreRef())));
-    Site site =
+    ClusterSite site =
         new ClusterSite(
             system,
             volumes,
@@ -181,7 +186,8 @@ public final class SiteSystem {
                     .lookup(DispatcherSelector.fromConfig("tidemark.worker-dispatcher"))));
     Consumer<SiteEvent> events = volumeParts.events();
     Groups groups =
-        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, volumes, events));
+        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, site, volumes, events));
+    tags.ask(groups);
     ClusterSites remotes = ClusterSites.start(system, config, parts.clock(), events);
     return new SiteSystem(system, site, journal, histories, groups, remotes);
   }
@@ -267,6 +273,11 @@ public final class SiteSystem {
   }
 
   public Site site() {
+    return site;
+  }
+
+  /** How much history volumes keep. */
+  public Retention retention() {
     return site;
   }
 

@@ -19,6 +19,7 @@ import java.util.UUID;
  * @param dark closed dark intervals, in seq order, disjoint, at most {@link #DARK_MAX}
  * @param index what is indexed and what is not
  * @param chores storage that remains to be freed
+ * @param retained what is kept and what is not
  * @param continuity what tells whether the history went on without a break
  */
 public record Ledger(
@@ -33,10 +34,12 @@ public record Ledger(
     List<DarkInterval> dark,
     Indexed index,
     Chores chores,
+    Retained retained,
     Continuity continuity) {
 
-  /** A snapshot of an older version has no continuity. */
+  /** A snapshot of an older version has neither retention nor continuity. */
   public Ledger {
+    retained = retained == null ? Retained.ALL : retained;
     continuity = continuity == null ? new Continuity(tap.session(), 0, 0) : continuity;
   }
 
@@ -147,8 +150,25 @@ public record Ledger(
   /** Segments of {@code session} from {@code firstOrdinal} on. */
   public record Orphans(int session, long firstOrdinal) {}
 
-  /** A deleted incarnation whose events are {@code fromEventNr..toEventNr}. */
-  public record Doomed(VolumeId volume, int lastSession, long fromEventNr, long toEventNr) {}
+  /**
+   * A deleted incarnation whose events are {@code fromEventNr..toEventNr}.
+   *
+   * @param trees index nodes of it that its remaining events may not tell of
+   * @param nodes more of them, without what is below them
+   */
+  public record Doomed(
+      VolumeId volume,
+      int lastSession,
+      long fromEventNr,
+      long toEventNr,
+      List<NodeHeader> trees,
+      List<Long> nodes) {
+    public Doomed {
+      // Absent in snapshots of earlier releases.
+      trees = trees == null ? List.of() : trees;
+      nodes = nodes == null ? List.of() : nodes;
+    }
+  }
 
   Ledger next() {
     return new Ledger(
@@ -163,6 +183,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity);
   }
 
@@ -179,6 +200,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity);
   }
 
@@ -195,6 +217,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity);
   }
 
@@ -211,6 +234,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity);
   }
 
@@ -227,6 +251,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity);
   }
 
@@ -243,6 +268,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity);
   }
 
@@ -259,6 +285,7 @@ public record Ledger(
         dark,
         newIndex,
         chores,
+        retained,
         continuity);
   }
 
@@ -275,6 +302,7 @@ public record Ledger(
         dark,
         index,
         newChores,
+        retained,
         continuity);
   }
 
@@ -291,6 +319,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         newContinuity);
   }
 
@@ -322,6 +351,54 @@ public record Ledger(
         List.copyOf(all),
         index,
         chores,
+        retained,
         continuity);
+  }
+
+  Ledger withRetained(Retained newRetained) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        newRetained,
+        continuity);
+  }
+
+  /** Gives up everything before a point; intervals that end before it are of no interest. */
+  Ledger withHorizonMoved(Mark to) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        to,
+        counts,
+        dark.stream().filter(interval -> interval.toSeq() >= to.seq()).toList(),
+        index,
+        chores,
+        retained,
+        continuity);
+  }
+
+  /** Data before compression that the journal holds now. */
+  long rawBytes() {
+    Retained.Sums sums = retained.volume();
+    return counts.rawBytes() - sums.freed().rawBytes() + sums.copied().rawBytes();
+  }
+
+  /** Data that the journal stores now. */
+  long storedBytes() {
+    Retained.Sums sums = retained.volume();
+    return counts.storedBytes() - sums.freed().storedBytes() + sums.copied().storedBytes();
   }
 }
