@@ -45,6 +45,7 @@ import io.tidemark.replication.Pace;
 import io.tidemark.replication.Shipping;
 import io.tidemark.serialization.TidemarkMessage;
 import io.tidemark.site.SiteEvent;
+import io.tidemark.volume.VolumeEntity;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -67,6 +68,12 @@ public final class ReplicationLink
 
   private static final int SNAPSHOT_EVERY = 100;
   private static final Duration TICK = Duration.ofSeconds(1);
+
+  /** What is not shipped is held in the source's journal (J8), by a pin that is moved so often ... */
+  private static final long PIN_MICROS = Duration.ofSeconds(30).toNanos() / 1_000;
+
+  /** ... and lapses so long after the link was last alive. */
+  private static final Duration PIN_LEASE = Duration.ofDays(7);
 
   // ---- protocol -------------------------------------------------------------------------------
 
@@ -169,6 +176,7 @@ public final class ReplicationLink
     int run;
     Shipping shipping;
     int failures;
+    long pinnedMicros;
     String lastFailure;
     boolean late;
 
@@ -341,6 +349,7 @@ public final class ReplicationLink
     return Effect()
         .persist((LinkEvent) new LinkDeleted(now()))
         .thenRun(() -> tell("link-deleted", "replicates no more"))
+        .thenRun(this::unpin)
         .thenRun(this::settle)
         .thenReply(c.replyTo(), next -> (Reply) new Done());
   }
@@ -544,12 +553,42 @@ public final class ReplicationLink
       Runner runner = entry.getValue();
       LaneGauge.Reading reading = runner.gauge.read();
       runner.forecast.tick(now(), reading.lagBytes());
+      pin(entry.getKey(), runner);
       watchObjective(state, entry.getKey(), runner, lagSeconds(reading));
     }
     if (state instanceof Active active && state.body().spec().group().isPresent() && !ferries) {
       ferryTags(active.body());
     }
     return Effect().noReply();
+  }
+
+  private void pin(VolumeName volume, Runner runner) {
+    Optional<VolumeEntity.Progress> source = runner.gauge.source();
+    if (source.isEmpty() || now() - runner.pinnedMicros < PIN_MICROS) {
+      return;
+    }
+    runner.pinnedMicros = now();
+    ask(
+        volume,
+        new VolumeEntity.PinPoint(
+            source.get().volume(),
+            "link:" + name,
+            Math.max(runner.gauge.ackedSeq(), source.get().horizonSeq()),
+            true,
+            PIN_LEASE.toMillis(),
+            context.getSystem().ignoreRef()));
+  }
+
+  private void ask(VolumeName volume, VolumeEntity.Command command) {
+    parts.shipping().volumes().apply(volume).tell(command);
+  }
+
+  private void unpin() {
+    for (VolumeName volume : runners.keySet()) {
+      ask(
+          volume,
+          new VolumeEntity.UnpinPoint("link:" + name, context.getSystem().ignoreRef()));
+    }
   }
 
   private void ferryTags(Body body) {

@@ -96,6 +96,13 @@ public final class PastContent implements OlderContent {
               "volume '%s' has journaled %d writes, not %d".formatted(name, view.headSeq(), seq)));
     }
     // What lies before the horizon is no recovery point, and is read for as long as it is there.
+    if (view.base().isPresent() && seq < view.base().get().lastSeq()) {
+      return CompletableFuture.failedStage(
+          new Refusal(
+              ErrorCode.BEYOND_HORIZON,
+              "volume '%s' keeps nothing before write %d, and %d was asked for"
+                  .formatted(name, view.base().get().lastSeq(), seq)));
+    }
     HistoryView then =
         new HistoryView(
             view.volume(),
@@ -109,7 +116,9 @@ public final class PastContent implements OlderContent {
             view.dark(),
             view.frontier(),
             view.tailFromEventNr(),
-            view.tailToEventNr());
+            view.tailToEventNr(),
+            view.layers(),
+            view.keptSeqs());
     return points.openHead(then, segments.apply(view.persistenceId()));
   }
 }

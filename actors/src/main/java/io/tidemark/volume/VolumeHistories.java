@@ -172,7 +172,8 @@ public final class VolumeHistories {
 
   private static Optional<SegmentEntry> segment(EventEnvelope envelope) {
     return envelope.event() instanceof SegmentJournaled e
-        ? Optional.of(new SegmentEntry(e.decoded(), e.number(), envelope.sequenceNr()))
+        ? Optional.of(
+            new SegmentEntry(e.decoded(), e.number(), envelope.sequenceNr(), e.storedBytes()))
         : Optional.empty();
   }
 

@@ -29,6 +29,7 @@ import io.tidemark.image.ImageEvent;
 import io.tidemark.image.ImageSpec;
 import io.tidemark.image.ImageState;
 import io.tidemark.index.NodeHeader;
+import io.tidemark.index.RunTable;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.link.LinkDirectory;
@@ -49,6 +50,9 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.replication.Throttle;
+import io.tidemark.retention.Compaction;
+import io.tidemark.retention.KeptTag;
+import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.site.DirectoryEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.tag.ConsistencyTag;
@@ -185,6 +189,34 @@ class EventSerializerTest {
     all.put(
         "history-forked.1",
         new VolumeEvent.HistoryForked("main-after-9", 9, 4_999, 2, 7, "site a is back", 5_004));
+    RetentionPolicy policy =
+        new RetentionPolicy(
+            86_400_000_000L, 50L << 30, 60L << 30, List.of(new RetentionPolicy.Rung(0, 7)));
+    all.put("retention-set.1", new VolumeEvent.RetentionSet(policy, 6_000));
+    all.put("point-pinned.1", new VolumeEvent.PointPinned("image:d", 9, false, 7_000));
+    all.put(
+        "pins-ended.1",
+        new VolumeEvent.PinsEnded(List.of("image:d"), List.of("t"), true, "closed"));
+    all.put("tags-kept.1", new VolumeEvent.TagsKept(List.of(new KeptTag("t", 9, 8, true))));
+    all.put("horizon-moved.1", new VolumeEvent.HorizonMoved(160, 2_000));
+    all.put("compaction-began.1", new VolumeEvent.CompactionBegan(4, 77, 3, 6_001));
+    all.put(
+        "history-compacted.1",
+        new VolumeEvent.HistoryCompacted(
+            4,
+            NODE,
+            List.of(NODE),
+            List.of(NODE),
+            160,
+            new RunTable.Ref(88, 1),
+            List.of(new Compaction.RunRange(1, 0, 9)),
+            List.of(NODE),
+            List.of(5L),
+            16,
+            new RunTable.Size(10, 9),
+            new RunTable.Size(20, 19),
+            6_002));
+    all.put("history-freed.1", new VolumeEvent.HistoryFreed());
     all.put("volume-listed.1", new DirectoryEvent.VolumeListed(new VolumeName("disk")));
     all.put("volume-unlisted.1", new DirectoryEvent.VolumeUnlisted(new VolumeName("disk")));
     all.put("image-requested.1", new ImageEvent.ImageRequested(IMAGE));
@@ -380,6 +412,10 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
     SessionKey key = new SessionKey(ID, 2, 1);
     roundTrip(new VolumeEntity.CreateVolume(512, true, probe.getRef()));
+    roundTrip(new VolumeEntity.SetRetention(RetentionPolicy.ALL, probe.getRef()));
+    roundTrip(new VolumeEntity.PinPoint(ID, "image:d", 9, true, 5, probe.getRef()));
+    roundTrip(new VolumeEntity.UnpinPoint("image:d", probe.getRef()));
+    roundTrip(new VolumeEntity.KeepTag(ID, new KeptTag("t", 9, 8, true, 7), probe.getRef()));
     roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, 7, probe.getRef()));
     roundTrip(
         new VolumeEntity.AppendSegments(

@@ -99,6 +99,7 @@ class VolumeRolesTest {
             WriterFence.NONE,
             VolumeHistories.of(kit.system()),
             worker,
+            worker,
             (MicroClock) clock::incrementAndGet,
             nodeIds::incrementAndGet,
             new RestingVolumes(none -> {}),

@@ -44,6 +44,7 @@ import picocli.CommandLine.Spec;
     },
     subcommands = {
       VolumeCommands.class,
+      RetentionCommands.class,
       TimelineCommand.class,
       GroupCommands.class,
       TagCommands.class,

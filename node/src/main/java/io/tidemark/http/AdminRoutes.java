@@ -63,6 +63,8 @@ public final class AdminRoutes extends Exchange {
                 files,
                 services.clock())
             .route();
+    Route retention =
+        new RetentionRoutes(services.retention(), services.points(), services.sizing()).route();
     Route images =
         new ImageRoutes(
                 services.images(), new GroupImages(services.groups(), services.images()), files)
@@ -84,6 +86,7 @@ public final class AdminRoutes extends Exchange {
                         concat(
                             sites,
                             path("events", () -> get(this::events)),
+                            retention,
                             volumes,
                             compare,
                             rollback,
@@ -147,11 +150,12 @@ public final class AdminRoutes extends Exchange {
             services
                 .site()
                 .volumes()
+                .thenCombine(services.images().list(), SiteMetrics.Things::new)
                 .thenCombine(
-                    services.images().list(),
-                    (volumes, images) ->
+                    services.status().disk(),
+                    (things, disk) ->
                         metrics.text(
-                            volumes, images, services.groups().holds(), services.clock().micros()))
+                            things, disk, services.groups().holds(), services.clock().micros()))
                 .thenApply(
                     text ->
                         HttpResponse.create().withEntity(HttpEntities.create(METRICS_TEXT, text))));

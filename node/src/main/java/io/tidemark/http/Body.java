@@ -38,9 +38,13 @@ final class Body {
     } catch (IOException e) {
       throw new Refusal(ErrorCode.INVALID, "the body is no JSON in UTF-8", e);
     }
+    return known(json, fields);
+  }
+
+  private static Body known(JsonNode json, List<String> fields) {
     if (!json.isObject()) {
       throw new Refusal(
-          ErrorCode.INVALID, "the body must be a JSON object with " + String.join(", ", fields));
+          ErrorCode.INVALID, "expected a JSON object with " + String.join(", ", fields));
     }
     for (Iterator<String> names = json.fieldNames(); names.hasNext(); ) {
       String name = names.next();
@@ -71,6 +75,42 @@ final class Body {
       throw new Refusal(ErrorCode.INVALID, "'" + field + "' must be a string");
     }
     return Optional.of(value.textValue());
+  }
+
+  /**
+   * The objects of an array; none when the field is absent.
+   *
+   * @param fields the fields that an object knows; any other is refused
+   */
+  List<Body> objects(String field, int max, List<String> fields) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return List.of();
+    }
+    if (!value.isArray() || value.size() > max) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must be an array of at most " + max + " objects");
+    }
+    List<Body> objects = new ArrayList<>();
+    value.forEach(object -> objects.add(known(object, fields)));
+    return objects;
+  }
+
+  /** The whole numbers of an array. */
+  List<Long> wholeNumbers(String field, int max) {
+    JsonNode value = json.path(field);
+    if (!value.isArray() || value.size() > max) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must be an array of at most " + max + " numbers");
+    }
+    List<Long> numbers = new ArrayList<>();
+    for (JsonNode number : value) {
+      if (!number.isIntegralNumber() || !number.canConvertToLong()) {
+        throw new Refusal(ErrorCode.INVALID, "'" + field + "' must hold whole numbers of 64 bits");
+      }
+      numbers.add(number.longValue());
+    }
+    return numbers;
   }
 
   /** A list of strings; empty when it is missing. */

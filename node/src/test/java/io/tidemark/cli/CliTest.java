@@ -100,6 +100,12 @@ class CliTest {
         "volume create broken --size 1MiB | 1 | FAILED",
         "volume create x --size 128TiB | 3 | LIMIT",
         "volume show none | 4 | NOT_FOUND",
+        "retention show none | 4 | NOT_FOUND",
+        "retention set db | 2 | name --window",
+        "retention set db --window 3x | 2 | no span of time",
+        "retention set db --ladder 1h | 2 | no rung",
+        "retention set db --ladder 1h:7d | 2 | give a window too",
+        "retention set db --cap 2GiB --hard-cap 1GiB | 2 | must not be below",
         "volume delete db --confirm other | 2 | INVALID",
         "volume delete none --confirm none | 4 | NOT_FOUND",
         "volum | 2 | volume",
@@ -430,6 +436,27 @@ class CliTest {
     assertEquals(2, run("link create --volume db --to site-2 --throttle fast".split(" ")).exit());
     assertEquals(0, run("link delete db-to-site-2".split(" ")).exit());
     assertEquals(4, run("link show db-to-site-2".split(" ")).exit());
+  }
+
+  /** What is set is shown, what is not named stays, and holders are named. */
+  @Test
+  void shouldSetAndShowRetention() {
+    Ran set = run("retention", "set", "db", "--window", "48h", "--ladder", "all:3d,1h:2w");
+    assertEquals(0, set.exit(), set.err());
+    Ran more = run("retention", "set", "db", "--cap", "2GiB");
+    assertEquals(0, more.exit(), more.err());
+    String shown = run("retention", "show", "db").out();
+    for (String part :
+        List.of(
+            "2d",
+            "2 GiB",
+            "all up to 3d, one in 1h up to 2w",
+            "held by image:old",
+            "tag nightly")) {
+      assertTrue(shown.contains(part), part + " is not in: " + shown);
+    }
+    Ran lifted = run("retention", "set", "db", "--window", "none", "--ladder", "none");
+    assertTrue(lifted.out().contains("every write is kept"), lifted.out());
   }
 
   /** The help teaches by example; a change of it is a change of docs/cli.md, too. */

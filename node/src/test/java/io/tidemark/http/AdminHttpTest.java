@@ -2,6 +2,7 @@ package io.tidemark.http;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.actor.typed.ActorSystem;
@@ -22,6 +23,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
@@ -657,6 +659,73 @@ class AdminHttpTest {
     assertFalse(page.body().matches("(?s).*(src|href)=\"(https?:)?//.*"));
   }
 
+  /** A policy replaces the one before; a wrong one is refused and changes nothing. */
+  @Test
+  void shouldSetAndShowRetention() throws Exception {
+    String path = "/api/v1/volumes/db/retention";
+    HttpResponse<String> set =
+        send(
+            "PUT",
+            path,
+            "{\"windowSeconds\":60,\"capBytes\":5,\"hardCapBytes\":9,"
+                + "\"ladder\":[{\"everySeconds\":0,\"forSeconds\":90}]}");
+    assertEquals(200, set.statusCode(), set.body());
+    for (String wrong :
+        List.of(
+            "{\"windowSeconds\":-1}",
+            "{\"windowSeconds\":1.5}",
+            "{\"capBytes\":-1}",
+            "{\"capBytes\":9,\"hardCapBytes\":5}",
+            "{\"ladder\":[{\"everySeconds\":0,\"forSeconds\":90}]}",
+            "{\"windowSeconds\":1,\"ladder\":[{\"everySeconds\":0}]}",
+            "{\"windowSeconds\":1,\"ladder\":[7]}",
+            "{\"window\":1}")) {
+      assertProblem(400, "INVALID", send("PUT", path, wrong));
+    }
+    JsonNode shown = get(path);
+    assertEquals(60, shown.path("windowSeconds").asLong());
+    assertEquals(9, shown.path("hardCapBytes").asLong());
+    assertEquals(90, shown.path("ladder").path(0).path("forSeconds").asLong());
+    assertEquals("image:old", shown.path("holds").path(0).path("holder").asText());
+    assertTrue(shown.path("tags").path(0).path("locked").asBoolean());
+    assertEquals(4096, shown.path("journal").path("freedBytes").asLong());
+    assertEquals(200, send("PUT", path, "{}").statusCode());
+    assertEquals(0, get(path).path("windowSeconds").asLong());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/none/retention", null));
+  }
+
+  /** Clients hold points under names of their own, and see what is held of a volume. */
+  @Test
+  void shouldHoldPointsForClients() throws Exception {
+    String path = "/api/v1/volumes/db/holds/bisect-1";
+    HttpResponse<String> held =
+        send("PUT", path, "{\"at\":\"seq:5\",\"onward\":true,\"seconds\":60}");
+    assertEquals(200, held.statusCode(), held.body());
+    assertTrue(held.body().contains("\"seq\":5"), held.body());
+    assertEquals("client:bisect-1 5 true PT1M", site.held.get("db"));
+    for (String wrong :
+        List.of(
+            "{\"at\":\"seq:5\"}",
+            "{\"seconds\":60}",
+            "{\"at\":\"seq:5\",\"seconds\":0}",
+            "{\"at\":\"seq:5\",\"seconds\":604801}",
+            "{\"at\":\"yesterday\",\"seconds\":60}",
+            "{\"at\":\"seq:5\",\"seconds\":60,\"onward\":1}")) {
+      assertProblem(400, "INVALID", send("PUT", path, wrong));
+    }
+    String body = "{\"at\":\"seq:5\",\"seconds\":60}";
+    assertProblem(400, "INVALID", send("PUT", "/api/v1/volumes/db/holds/image%20x", body));
+    assertProblem(404, "NOT_FOUND", send("PUT", "/api/v1/volumes/none/holds/a", body));
+    assertEquals(204, send("DELETE", path, null).statusCode());
+    assertNull(site.held.get("db"));
+    JsonNode volume = get("/api/v1/volumes/db");
+    assertEquals(0, volume.at("/retention/windowSeconds").asLong(-1));
+    assertFalse(volume.at("/retention/overHardCap").asBoolean(true));
+    assertEquals(5 << 20, get("/api/v1/site").at("/storage/tablesBytes").asLong());
+    assertTrue(
+        send("GET", "/metrics", null).body().contains("tidemark_cassandra_tables_bytes 5242880.0"));
+  }
+
   /** Files by any bytes, page by page, and what is wrong with a question. */
   @Test
   void shouldListFiles() throws Exception {
@@ -795,7 +864,9 @@ class AdminHttpTest {
         }
         operations++;
         String concrete =
-            path.getKey().replaceAll("\\{(name|tag|schedule)}", "db").replace("{id}", "none");
+            path.getKey()
+                .replaceAll("\\{(name|tag|schedule|holder)}", "db")
+                .replace("{id}", "none");
         HttpResponse<String> response =
             send(method.toUpperCase(java.util.Locale.ROOT), concrete, null);
         assertFalse(

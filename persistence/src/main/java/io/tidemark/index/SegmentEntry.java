@@ -8,5 +8,12 @@ import io.tidemark.segment.SegmentMeta;
  * @param meta its writes
  * @param segmentNumber where its data is stored, see {@link io.tidemark.segment.SegmentRef}
  * @param eventNr the persistence sequence number of its event
+ * @param storedBytes size of its data after compression; {@code meta.dataBytes()} when unknown
  */
-public record SegmentEntry(SegmentMeta meta, long segmentNumber, long eventNr) {}
+public record SegmentEntry(SegmentMeta meta, long segmentNumber, long eventNr, long storedBytes) {
+
+  /** A segment whose size after compression does not matter. */
+  public SegmentEntry(SegmentMeta meta, long segmentNumber, long eventNr) {
+    this(meta, segmentNumber, eventNr, meta.dataBytes());
+  }
+}
