@@ -103,22 +103,29 @@ public final class PastContent implements OlderContent {
               "volume '%s' keeps nothing before write %d, and %d was asked for"
                   .formatted(name, view.base().get().lastSeq(), seq)));
     }
-    HistoryView then =
-        new HistoryView(
-            view.volume(),
-            view.persistenceId(),
-            view.sizeBytes(),
-            view.epoch(),
-            seq,
-            view.headTimeMicros(),
-            view.horizonSeq(),
-            view.horizonTimeMicros(),
-            view.dark(),
-            view.frontier(),
-            view.tailFromEventNr(),
-            view.tailToEventNr(),
-            view.layers(),
-            view.keptSeqs());
-    return points.openHead(then, segments.apply(view.persistenceId()));
+    return points.openHead(
+        asOf(view, seq),
+        segments.apply(view.persistenceId()),
+        () -> histories.apply(name).thenApply(renewed -> asOf(renewed, seq)));
+  }
+
+  /** The history as it was when that write was the newest. */
+  private static HistoryView asOf(HistoryView view, long seq) {
+    return new HistoryView(
+        view.volume(),
+        view.persistenceId(),
+        view.sizeBytes(),
+        view.epoch(),
+        seq,
+        view.headTimeMicros(),
+        view.horizonSeq(),
+        view.horizonTimeMicros(),
+        view.dark(),
+        view.frontier(),
+        view.tailFromEventNr(),
+        view.tailToEventNr(),
+        view.layers(),
+        view.keptSeqs(),
+        view.createdMicros());
   }
 }
