@@ -97,9 +97,15 @@ class TwoSitesTest {
   @Test
   void shouldGoOnAloneAndComeTogetherInAnyOrder() throws Exception {
     awaitTogether("after starting at once");
+    Await.until(
+        "a knows where b takes taps",
+        LIMIT,
+        () ->
+            seen(a, "b")
+                .at("/nodes/0/addresses/tap-link")
+                .asText()
+                .equals("127.0.0.1:" + b.tapLinkPort));
     JsonNode other = seen(a, "b");
-    assertEquals(
-        "127.0.0.1:" + b.tapLinkPort, other.at("/nodes/0/addresses/tap-link").asText(), "" + other);
     assertTrue(Math.abs(other.at("/clock/offsetMicros").asLong()) < 1_000_000, "" + other);
     a.client.createVolume("one", Load.VOLUME_BYTES);
     b.client.createVolume("other", Load.VOLUME_BYTES);
