@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 class BareMetalTest {
   private static final String VOLUME = "machine";
   private static final Path SCRIPTS = Path.of("src/test/bare-metal").toAbsolutePath();
-  private static final Duration BOOT_LIMIT = Duration.ofSeconds(90);
+  private static final Duration BOOT_LIMIT = Duration.ofSeconds(180);
 
   @Test
   @Timeout(value = 8, unit = TimeUnit.MINUTES)

@@ -35,7 +35,7 @@ class BlockDeviceTapTest {
   @TempDir Path directory;
 
   @Test
-  @Timeout(value = 4, unit = TimeUnit.MINUTES)
+  @Timeout(value = 8, unit = TimeUnit.MINUTES)
   void shouldResynchroniseADeviceAfterKill() throws Exception {
     Shell.requires("losetup");
     Shell.requiresRoot(Path.of("/dev/loop-control"));

@@ -22,14 +22,14 @@ import org.junit.jupiter.api.io.TempDir;
  */
 @Tag("cluster")
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
-@Timeout(value = 6, unit = TimeUnit.MINUTES)
+@Timeout(value = 10, unit = TimeUnit.MINUTES)
 class TwoSitesTest {
   private static final long SEED =
       Long.getLong("tidemark.test.seed", System.nanoTime() & 0xffff_ffffL);
   private static final Duration LIMIT = Duration.ofSeconds(60);
 
   /** Both may have formed a cluster of their own; the younger is started again then. */
-  private static final Duration MEETING_LIMIT = Duration.ofSeconds(120);
+  private static final Duration MEETING_LIMIT = Duration.ofSeconds(180);
 
   @TempDir static Path directory;
   private TestSite a;
@@ -37,6 +37,7 @@ class TwoSitesTest {
   private final long began = System.nanoTime();
 
   @BeforeAll
+  @Timeout(value = 6, unit = TimeUnit.MINUTES)
   void start() throws Exception {
     System.out.println("seed " + SEED + " (-Dtidemark.test.seed=" + SEED + ")");
     a = new TestSite(directory.resolve("a")).with("--site", "a");
