@@ -127,7 +127,8 @@ class BadInputTest {
           409,
           "BEYOND_HORIZON",
           "1999-01-01",
-          "oldest recovery point, which is seq:0 at");
+          "older than the horizon",
+          "nearest point is seq:0 at");
       refused(
           site.client.openImage("points", "yesterday", false), 400, "INVALID", "use latest, seq:N");
       assertEquals(3, cli("image", "open", "points", "--at", "seq:2"));
