@@ -83,7 +83,6 @@ public final class ClusterPlans implements Plans {
     this.parts = parts;
     this.here = parts.remotes().here();
     this.plans = name -> sharding.entityRefFor(RecoveryPlan.TYPE_KEY, name);
-    this.directory = sharding.entityRefFor(PlanDirectory.TYPE_KEY, here);
     this.timeout = system.settings().config().getDuration("tidemark.site.ask-timeout");
     this.hooks =
         new HookPrograms(parts.hooks(), system.dispatchers().lookup(DispatcherSelector.blocking()));
@@ -109,6 +108,7 @@ public final class ClusterPlans implements Plans {
     sharding.init(
         Entity.of(
             PlanDirectory.TYPE_KEY, entity -> PlanDirectory.create(entity.getEntityId(), plans)));
+    this.directory = sharding.entityRefFor(PlanDirectory.TYPE_KEY, here);
   }
 
   /** Starts plans on this node; those of the site that are at something go on with it (P1). */

@@ -456,9 +456,7 @@ final class PlanWork {
             show(run.from(), volume.name()),
             (link, source) -> {
               UUID id = link.spec().laneId(volume.name());
-              boolean follows =
-                  source.role().equals("Replica") && source.epoch() > volume.epoch();
-              if (follows) {
+              if (source.role().equals("Replica")) {
                 return done(found(-1, 0, source.epoch(), "follows"));
               }
               boolean further = seq(source) > volume.forkSeq();

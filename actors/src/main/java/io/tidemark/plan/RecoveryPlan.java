@@ -393,7 +393,7 @@ public final class RecoveryPlan
     boolean late = now() - taskBegunMicros > parts.taskLimit().toNanos() / 1_000;
     boolean endless = run.kind() == Kind.COMMIT;
     boolean other = task.kind() == TaskKind.NOTE && refusal.code() == ErrorCode.BUSY;
-    if (mayPass(refusal.code()) && !other && (!late || endless)) {
+    if (mayPass(task.kind(), refusal.code()) && !other && (!late || endless)) {
       waitsFor = refusal.getMessage();
       timers.startSingleTimer(RETRY, new Retry(run.next()), parts.retryEvery());
       return Effect().noReply();
@@ -405,8 +405,16 @@ public final class RecoveryPlan
         .thenNoReply();
   }
 
-  private static boolean mayPass(ErrorCode code) {
-    return code == ErrorCode.NOT_ACKNOWLEDGED || code == ErrorCode.BUSY;
+  /** The end of what was begun before a crash may overtake a task that looks first. */
+  private static boolean mayPass(TaskKind kind, ErrorCode code) {
+    boolean looksAgain =
+        kind == TaskKind.FENCE
+            || kind == TaskKind.RETIRE
+            || kind == TaskKind.RETURN
+            || kind == TaskKind.REVERSE;
+    return code == ErrorCode.NOT_ACKNOWLEDGED
+        || code == ErrorCode.BUSY
+        || code == ErrorCode.FENCED && looksAgain;
   }
 
   private ReplyEffect<PlanEvent, PlanState> taskDone(PlanRun run, Outcome outcome) {

@@ -9,6 +9,7 @@ import io.tidemark.volume.Ledger.Doomed;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 
@@ -48,8 +49,17 @@ final class VolumeJobs {
             .thenApply(
                 found ->
                     found.stream()
-                        .filter(entry -> left.stream().noneMatch(branch -> branch.has(entry)))
+                        .flatMap(entry -> remaining(left, entry).stream())
                         .toList());
+  }
+
+  private static Optional<SegmentEntry> remaining(
+      List<Standing.Branch> left, SegmentEntry entry) {
+    Optional<SegmentEntry> rest = Optional.of(entry);
+    for (Standing.Branch branch : left) {
+      rest = rest.flatMap(e -> branch.has(e) ? e.upTo(branch.fork().seq()) : Optional.of(e));
+    }
+    return rest;
   }
 
   /** Segments of the kept history that the index will not hold after a fork. */

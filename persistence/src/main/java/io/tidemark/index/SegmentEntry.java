@@ -1,6 +1,8 @@
 package io.tidemark.index;
 
+import io.tidemark.position.WriteSeq;
 import io.tidemark.segment.SegmentMeta;
+import java.util.Optional;
 
 /**
  * A journaled segment as the index sees it.
@@ -9,4 +11,14 @@ import io.tidemark.segment.SegmentMeta;
  * @param segmentNumber where its data is stored, see {@link io.tidemark.segment.SegmentRef}
  * @param eventNr the persistence sequence number of its event
  */
-public record SegmentEntry(SegmentMeta meta, long segmentNumber, long eventNr) {}
+public record SegmentEntry(SegmentMeta meta, long segmentNumber, long eventNr) {
+  /**
+   * What remains when every write after {@code lastSeq} was left, perhaps in the middle of the
+   * segment.
+   */
+  public Optional<SegmentEntry> upTo(long lastSeq) {
+    return meta.firstSeq().value() > lastSeq
+        ? Optional.empty()
+        : Optional.of(new SegmentEntry(meta.upTo(new WriteSeq(lastSeq)), segmentNumber, eventNr));
+  }
+}
