@@ -7,6 +7,7 @@ import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.job.Jobs;
 import io.tidemark.link.Links;
+import io.tidemark.plan.Plans;
 import io.tidemark.position.MicroClock;
 import io.tidemark.site.Site;
 import io.tidemark.verify.Verifications;
@@ -16,6 +17,7 @@ public record AdminServices(
     Site site,
     Groups groups,
     Links links,
+    Plans plans,
     VolumePoints points,
     Images images,
     Jobs jobs,

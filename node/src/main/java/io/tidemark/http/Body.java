@@ -149,4 +149,45 @@ final class Body {
     }
     return value.booleanValue();
   }
+
+  /**
+   * JSON objects in order; none when the field is not there.
+   *
+   * @param fields that each of them knows; any other is refused
+   */
+  List<Body> objects(String field, int most, List<String> fields) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return List.of();
+    }
+    if (!value.isArray() || value.size() > most) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must be a list of at most " + most + " objects");
+    }
+    List<Body> objects = new ArrayList<>();
+    value.forEach(each -> objects.add(inner(field, each, fields)));
+    return objects;
+  }
+
+  /** A JSON object that knows those fields; empty when it is not there. */
+  Optional<Body> object(String field, List<String> fields) {
+    return has(field) ? Optional.of(inner(field, json.path(field), fields)) : Optional.empty();
+  }
+
+  private static Body inner(String field, JsonNode value, List<String> fields) {
+    if (!value.isObject()) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must hold objects with " + String.join(", ", fields));
+    }
+    for (Iterator<String> names = value.fieldNames(); names.hasNext(); ) {
+      String name = names.next();
+      if (!fields.contains(name)) {
+        throw new Refusal(
+            ErrorCode.INVALID,
+            "there is no field '%s' in '%s': use %s"
+                .formatted(Refusal.printable(name), field, String.join(", ", fields)));
+      }
+    }
+    return new Body(value);
+  }
 }

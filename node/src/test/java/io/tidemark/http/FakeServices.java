@@ -62,6 +62,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
   private final FakeLinks links = new FakeLinks();
+  private final FakePlans plans = new FakePlans();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -73,7 +74,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
 
   public AdminServices services() {
     return new AdminServices(
-        this, groups, links, this, this, jobs(), this, this, recovery(), files, status(), () -> NOW);
+        this, groups, links, plans, this, this, jobs(), this, this, recovery(), files, status(), () -> NOW);
   }
 
   /** One sector in ten changed, whatever the points; a page a sector. */
