@@ -11,6 +11,7 @@ import io.tidemark.catalog.TagRow;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.site.Retention;
 import io.tidemark.site.Site;
 import io.tidemark.tag.ConsistencyTag;
 import io.tidemark.tag.HoldTimes;
@@ -51,14 +52,21 @@ public final class ClusterGroups implements Groups {
 
   private final ActorSystem<?> system;
   private final Site site;
+  private final Retention retention;
   private final Entities entities;
   private final HoldTimes holds;
   private final Duration timeout;
 
   public ClusterGroups(
-      ActorSystem<?> system, Site site, Entities entities, HoldTimes holds, Duration timeout) {
+      ActorSystem<?> system,
+      Site site,
+      Retention retention,
+      Entities entities,
+      HoldTimes holds,
+      Duration timeout) {
     this.system = system;
     this.site = site;
+    this.retention = retention;
     this.entities = entities;
     this.holds = holds;
     this.timeout = timeout;
@@ -194,7 +202,13 @@ public final class ClusterGroups implements Groups {
                     "volume '%s' has not reached write %d".formatted(mark.volume(), mark.seq()));
               }
               return new TagMark(
-                  mark.volume(), volume.id(), 0, 0, mark.seq(), mark.timeMicros(), mark.holdMicros());
+                  mark.volume(),
+                  volume.id(),
+                  0,
+                  0,
+                  mark.seq(),
+                  mark.timeMicros(),
+                  mark.holdMicros());
             });
   }
 
@@ -203,8 +217,7 @@ public final class ClusterGroups implements Groups {
         AskPattern.ask(
             entities.parts().tags().apply(spec.groupId(), spec.name()),
             ref ->
-                new ConsistencyTag.AdoptTag(
-                    spec, tag.applications(), marks, tag.timeMicros(), ref),
+                new ConsistencyTag.AdoptTag(spec, tag.applications(), marks, tag.timeMicros(), ref),
             timeout,
             system.scheduler());
     return answer.handle(
@@ -271,9 +284,58 @@ public final class ClusterGroups implements Groups {
   @Override
   public CompletionStage<TagSummary> lock(String group, String tag, boolean locked) {
     Names.check("tag", tag);
-    return ask(
-            Names.check("group", group), ref -> new GroupEntity.LockTag(tag, locked, ref), timeout)
+    Names.check("group", group);
+    if (!locked) {
+      return noteLock(group, tag, false)
+          .thenCompose(unlocked -> keep(unlocked, false).thenApply(told -> unlocked));
+    }
+    return tag(group, tag)
+        .thenCompose(
+            found ->
+                found.committed()
+                    ? keep(found, true)
+                        .thenCompose(kept -> noteLock(group, tag, true))
+                        .exceptionallyCompose(failure -> letGo(found, failure))
+                    : noteLock(group, tag, true));
+  }
+
+  private CompletionStage<TagSummary> noteLock(String group, String tag, boolean locked) {
+    return ask(group, ref -> new GroupEntity.LockTag(tag, locked, ref), timeout)
         .thenApply(reply -> ((GroupEntity.Tagged) reply).summary());
+  }
+
+  /** All volumes keep its points before it counts as locked (J8); a deleted one has none left. */
+  private CompletionStage<Void> keep(TagSummary tag, boolean kept) {
+    return Source.from(tag.marks())
+        .mapAsync(
+            ASKS_IN_FLIGHT,
+            mark ->
+                retention
+                    .keepTag(mark.volume(), mark.id(), tag.kept(mark, kept))
+                    .exceptionallyCompose(ClusterGroups::unlessGone))
+        .runWith(Sink.ignore(), system)
+        .thenApply(done -> null);
+  }
+
+  private static CompletionStage<Void> unlessGone(Throwable failure) {
+    return cause(failure) instanceof Refusal refusal && refusal.code() == ErrorCode.NOT_FOUND
+        ? CompletableFuture.completedStage(null)
+        : CompletableFuture.failedStage(cause(failure));
+  }
+
+  /** Locked on all volumes or on none: the point of one was given up already. */
+  private CompletionStage<TagSummary> letGo(TagSummary tag, Throwable failure) {
+    CompletionStage<Void> undone =
+        tag.locked() ? CompletableFuture.completedStage(null) : keep(tag, false);
+    return undone
+        .handle(
+            (done, alsoFailed) -> {
+              if (alsoFailed != null) {
+                cause(failure).addSuppressed(cause(alsoFailed));
+              }
+              return done;
+            })
+        .thenCompose(done -> CompletableFuture.failedStage(cause(failure)));
   }
 
   @Override

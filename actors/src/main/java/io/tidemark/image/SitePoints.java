@@ -10,8 +10,10 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.site.Retention;
 import io.tidemark.site.Site;
 import io.tidemark.tag.TagMark;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -20,17 +22,24 @@ import java.util.function.Function;
 /** Recovery points of the site's volumes: asks the volume for its history, then the index. */
 public final class SitePoints implements VolumePoints {
   private final Site site;
+  private final Retention retention;
   private final Points points;
   private final Groups groups;
   private final Function<String, SegmentHistory> histories;
 
   /**
+   * @param retention takes what is held
    * @param groups know what a tag names
    * @param histories the segments of the volume with a persistence id
    */
   public SitePoints(
-      Site site, Points points, Groups groups, Function<String, SegmentHistory> histories) {
+      Site site,
+      Retention retention,
+      Points points,
+      Groups groups,
+      Function<String, SegmentHistory> histories) {
     this.site = site;
+    this.retention = retention;
     this.groups = groups;
     this.points = points;
     this.histories = histories;
@@ -57,7 +66,11 @@ public final class SitePoints implements VolumePoints {
                 incarnation.isPresent() && !incarnation.get().equals(view.volume())
                     ? CompletableFuture.failedStage(recreated(volume))
                     : points
-                        .resolve(view, histories.apply(view.persistenceId()), at)
+                        .resolve(
+                            view,
+                            histories.apply(view.persistenceId()),
+                            at,
+                            () -> site.history(volume))
                         .thenApply(
                             point -> new Located(volume, view.volume(), view.sizeBytes(), point)));
   }
@@ -68,7 +81,11 @@ public final class SitePoints implements VolumePoints {
         .thenCompose(
             view ->
                 view.volume().equals(located.volume())
-                    ? points.open(view, histories.apply(view.persistenceId()), located.point())
+                    ? points.open(
+                        view,
+                        histories.apply(view.persistenceId()),
+                        located.point(),
+                        () -> site.history(located.name()))
                     : CompletableFuture.failedStage(recreated(located.name())));
   }
 
@@ -79,5 +96,17 @@ public final class SitePoints implements VolumePoints {
             + volume
             + "' was deleted and created again; its earlier points are"
             + " gone");
+  }
+
+  @Override
+  public CompletionStage<Void> hold(
+      Located located, String holder, boolean onward, Duration lease) {
+    return retention.hold(
+        located.name(), located.volume(), holder, located.point().seq(), onward, lease);
+  }
+
+  @Override
+  public CompletionStage<Void> release(VolumeName volume, String holder) {
+    return retention.release(volume, holder);
   }
 }

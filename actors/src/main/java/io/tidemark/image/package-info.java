@@ -22,6 +22,8 @@
  *   <li>I3 A name is in the directory from before its entity opens until after it is gone.
  *   <li>I4 An image that was answered as {@code Serving} is served again by its node, with what
  *       clients flushed to it, until somebody closes it.
+ *   <li>I5 Whoever reads a point for longer than one question holds it first, by a lease that is
+ *       renewed while it reads and lapses when its process has died (J8).
  * </ol>
  */
 package io.tidemark.image;

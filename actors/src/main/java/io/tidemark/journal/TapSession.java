@@ -4,8 +4,10 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.Behavior;
 import akka.actor.typed.PostStop;
 import akka.actor.typed.RecipientRef;
+import akka.actor.typed.Scheduler;
 import akka.actor.typed.javadsl.AbstractBehavior;
 import akka.actor.typed.javadsl.ActorContext;
+import akka.actor.typed.javadsl.AskPattern;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.Receive;
 import akka.actor.typed.javadsl.TimerScheduler;
@@ -37,8 +39,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 
 /**
  * One tap's session, on the node of its link. Calls queue in the order in which they were made;
@@ -556,9 +560,26 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     HistoryView history = m.view();
     parts
         .points()
-        .openHead(history, parts.histories().of(history.persistenceId()))
+        .openHead(history, parts.histories().of(history.persistenceId()), renewal())
         .whenComplete((open, failure) -> answer(view.reader(), open, failure));
     return advance();
+  }
+
+  /** Asks for the history again, from any thread: retention may move what is compared (P5). */
+  private Supplier<CompletionStage<HistoryView>> renewal() {
+    Scheduler scheduler = getContext().getSystem().scheduler();
+    Duration within = parts.settings().attachWithin();
+    return () ->
+        AskPattern.<VolumeEntity.Command, VolumeEntity.Reply>ask(
+                volume, ref -> new VolumeEntity.GetHistory(0, ref), within, scheduler)
+            .thenApply(
+                reply -> {
+                  if (reply instanceof VolumeEntity.History history) {
+                    return history.view();
+                  }
+                  throw new Refusal(
+                      ErrorCode.NOT_FOUND, "the volume does not tell its history: " + reply);
+                });
   }
 
   private Behavior<SessionMessage> onDone(VolumeEntity.Done m) {

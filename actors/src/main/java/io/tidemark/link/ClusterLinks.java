@@ -102,8 +102,8 @@ public final class ClusterLinks implements Links {
                 system.executionContext(),
                 parts.clock(),
                 micros -> settings.nodeRate()));
-    ReplicationLink.Parts linkParts = new ReplicationLink.Parts(
-            shipping, parts.groups(), parts.remotes(), parts.events());
+    ReplicationLink.Parts linkParts =
+        new ReplicationLink.Parts(shipping, parts.groups(), parts.remotes(), parts.events());
     sharding.init(
         Entity.of(
                 ReplicationLink.TYPE_KEY,
@@ -171,7 +171,8 @@ public final class ClusterLinks implements Links {
       return volumes(link)
           .thenApply(
               volumes ->
-                  new LinkSpec(name, UUID.randomUUID(), volumes, link.group(), here, link.toSite()));
+                  new LinkSpec(
+                      name, UUID.randomUUID(), volumes, link.group(), here, link.toSite()));
     } catch (Refusal e) {
       return CompletableFuture.failedStage(e);
     }

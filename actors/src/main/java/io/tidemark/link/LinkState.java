@@ -47,11 +47,7 @@ public sealed interface LinkState extends TidemarkMessage {
    * @param tagsUntilMicros up to which time the other site has all tags
    */
   record Body(
-      LinkSpec spec,
-      LinkRules rules,
-      List<Lane> lanes,
-      long createdMicros,
-      long tagsUntilMicros) {
+      LinkSpec spec, LinkRules rules, List<Lane> lanes, long createdMicros, long tagsUntilMicros) {
     Body with(LinkRules newRules) {
       return new Body(spec, newRules, lanes, createdMicros, tagsUntilMicros);
     }
@@ -67,7 +63,8 @@ public sealed interface LinkState extends TidemarkMessage {
     }
 
     Body withAll(UnaryOperator<Lane> change) {
-      return new Body(spec, rules, lanes.stream().map(change).toList(), createdMicros, tagsUntilMicros);
+      return new Body(
+          spec, rules, lanes.stream().map(change).toList(), createdMicros, tagsUntilMicros);
     }
 
     Optional<Lane> lane(VolumeName volume) {

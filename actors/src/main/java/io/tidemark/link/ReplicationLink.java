@@ -45,6 +45,7 @@ import io.tidemark.replication.Pace;
 import io.tidemark.replication.Shipping;
 import io.tidemark.serialization.TidemarkMessage;
 import io.tidemark.site.SiteEvent;
+import io.tidemark.volume.VolumeEntity;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -62,13 +63,19 @@ import java.util.function.Consumer;
  * {@link io.tidemark.link}.
  */
 public final class ReplicationLink
-    extends EventSourcedBehaviorWithEnforcedReplies<
-        ReplicationLink.Command, LinkEvent, LinkState> {
-  public static final EntityTypeKey<Command> TYPE_KEY =
-      EntityTypeKey.create(Command.class, "link");
+    extends EventSourcedBehaviorWithEnforcedReplies<ReplicationLink.Command, LinkEvent, LinkState> {
+  public static final EntityTypeKey<Command> TYPE_KEY = EntityTypeKey.create(Command.class, "link");
 
   private static final int SNAPSHOT_EVERY = 100;
   private static final Duration TICK = Duration.ofSeconds(1);
+
+  /**
+   * What is not shipped is held in the source's journal (J8), by a pin that is moved so often ...
+   */
+  private static final long PIN_MICROS = Duration.ofSeconds(30).toNanos() / 1_000;
+
+  /** ... and lapses so long after the link was last alive. */
+  private static final Duration PIN_LEASE = Duration.ofDays(7);
 
   // ---- protocol -------------------------------------------------------------------------------
 
@@ -171,6 +178,7 @@ public final class ReplicationLink
     int run;
     Shipping shipping;
     int failures;
+    long pinnedMicros;
     String lastFailure;
     boolean late;
 
@@ -343,6 +351,7 @@ public final class ReplicationLink
     return Effect()
         .persist((LinkEvent) new LinkDeleted(now()))
         .thenRun(() -> tell("link-deleted", "replicates no more"))
+        .thenRun(this::unpin)
         .thenRun(this::settle)
         .thenReply(c.replyTo(), next -> (Reply) new Done());
   }
@@ -454,9 +463,7 @@ public final class ReplicationLink
       runner.lastFailure = null;
       if (!timers.isTimerActive(storeKey(c.volume()))) {
         timers.startSingleTimer(
-            storeKey(c.volume()),
-            new Store(c.volume()),
-            parts.shipping().settings().storeEvery());
+            storeKey(c.volume()), new Store(c.volume()), parts.shipping().settings().storeEvery());
       }
     }
     return Effect().noReply();
@@ -469,9 +476,9 @@ public final class ReplicationLink
       return Effect().noReply();
     }
     LaneGauge.Reading now = runner.gauge.read();
-    boolean whole =
-        now.headSeq() == now.ackedSeq() && now.sourceMicros() > 0 && !now.resyncing();
-    if (now.ackedSeq() == lane.get().ackedSeq() && (lane.get().synchronised() && !lane.get().resync() || !whole)) {
+    boolean whole = now.headSeq() == now.ackedSeq() && now.sourceMicros() > 0 && !now.resyncing();
+    if (now.ackedSeq() == lane.get().ackedSeq()
+        && (lane.get().synchronised() && !lane.get().resync() || !whole)) {
       return Effect().noReply();
     }
     return Effect()
@@ -499,16 +506,14 @@ public final class ReplicationLink
     if (lasts(refusal.code())) {
       return Effect()
           .persist(
-              (LinkEvent)
-                  new LaneBroken(c.volume(), refusal.code(), refusal.getMessage(), now()))
+              (LinkEvent) new LaneBroken(c.volume(), refusal.code(), refusal.getMessage(), now()))
           .thenRun(() -> tell("link-broken", c.volume() + ": " + refusal.getMessage()))
           .thenRun(this::settle)
           .thenNoReply();
     }
     context.getLog().info("link {}: {}: {}", name, c.volume(), refusal.getMessage());
     Duration wait = backoff(runner, refusal.code());
-    timers.startSingleTimer(
-        beginKey(c.volume()), new Begin(c.volume(), ++runner.run), wait);
+    timers.startSingleTimer(beginKey(c.volume()), new Begin(c.volume(), ++runner.run), wait);
     return Effect().noReply();
   }
 
@@ -550,12 +555,40 @@ public final class ReplicationLink
       Runner runner = entry.getValue();
       LaneGauge.Reading reading = runner.gauge.read();
       runner.forecast.tick(now(), reading.lagBytes());
+      pin(entry.getKey(), runner);
       watchObjective(state, entry.getKey(), runner, lagSeconds(reading));
     }
     if (state instanceof Active active && state.body().spec().group().isPresent() && !ferries) {
       ferryTags(active.body());
     }
     return Effect().noReply();
+  }
+
+  private void pin(VolumeName volume, Runner runner) {
+    Optional<VolumeEntity.Progress> source = runner.gauge.source();
+    if (source.isEmpty() || now() - runner.pinnedMicros < PIN_MICROS) {
+      return;
+    }
+    runner.pinnedMicros = now();
+    ask(
+        volume,
+        new VolumeEntity.PinPoint(
+            source.get().volume(),
+            "link:" + name,
+            Math.max(runner.gauge.ackedSeq(), source.get().horizonSeq()),
+            true,
+            PIN_LEASE.toMillis(),
+            context.getSystem().ignoreRef()));
+  }
+
+  private void ask(VolumeName volume, VolumeEntity.Command command) {
+    parts.shipping().volumes().apply(volume).tell(command);
+  }
+
+  private void unpin() {
+    for (VolumeName volume : runners.keySet()) {
+      ask(volume, new VolumeEntity.UnpinPoint("link:" + name, context.getSystem().ignoreRef()));
+    }
   }
 
   private void ferryTags(Body body) {
@@ -673,7 +706,8 @@ public final class ReplicationLink
   private void tell(String type, String message) {
     parts
         .events()
-        .accept(new SiteEvent(
+        .accept(
+            new SiteEvent(
                 new MicroTime(now()),
                 type,
                 Optional.empty(),

@@ -7,7 +7,9 @@ import io.tidemark.remote.SiteAnswer;
 import io.tidemark.remote.SiteCommand;
 import io.tidemark.tag.TagSummary;
 
-/** What a site asks of another one's groups; may be repeated, and refuses as {@link Groups} does. */
+/**
+ * What a site asks of another one's groups; may be repeated, and refuses as {@link Groups} does.
+ */
 public sealed interface TagCommand extends SiteCommand<TagCommand.Adopted> {
 
   /** The other site has the tag. */
@@ -21,7 +23,6 @@ public sealed interface TagCommand extends SiteCommand<TagCommand.Adopted> {
   /** Carries these commands out at this node, whichever site asks. */
   static void serve(RemoteSites sites, Groups groups) {
     sites.serve(
-        Adopt.class,
-        c -> groups.adopt(c.tag()).thenApply(tag -> new Adopted(tag.spec().name())));
+        Adopt.class, c -> groups.adopt(c.tag()).thenApply(tag -> new Adopted(tag.spec().name())));
   }
 }

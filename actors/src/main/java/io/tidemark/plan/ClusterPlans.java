@@ -118,9 +118,7 @@ public final class ClusterPlans implements Plans {
     Duration every = system.settings().config().getDuration("tidemark.plan.wake-every");
     akka.cluster.Cluster.get(system)
         .registerOnMemberUp(
-            () ->
-                system.systemActorOf(
-                    waker(plans.directory, every), "plan-waker", Props.empty()));
+            () -> system.systemActorOf(waker(plans.directory, every), "plan-waker", Props.empty()));
     return plans;
   }
 
@@ -149,8 +147,7 @@ public final class ClusterPlans implements Plans {
     sites.serve(PlanCommand.Show.class, c -> local(c.name()).thenApply(Answer::of));
     sites.serve(
         PlanCommand.Order.class,
-        c ->
-            ask(c.name(), ref -> new RecoveryPlan.BeginRun(c.order(), ref)).thenApply(Answer::of));
+        c -> ask(c.name(), ref -> new RecoveryPlan.BeginRun(c.order(), ref)).thenApply(Answer::of));
     sites.serve(
         PlanCommand.Note.class,
         c -> ask(c.name(), ref -> new RecoveryPlan.NoteRun(c.note(), ref)).thenApply(Answer::of));
@@ -208,8 +205,7 @@ public final class ClusterPlans implements Plans {
     return parts
         .site()
         .order(c.volume(), new TapOrder(id, OrderKind.ROLLBACK, deadline, body))
-        .thenApply(
-            answer -> new Answer(Optional.empty(), List.of(), Gate.seq(answer), true, ""));
+        .thenApply(answer -> new Answer(Optional.empty(), List.of(), Gate.seq(answer), true, ""));
   }
 
   private CompletionStage<Answer> tag(PlanCommand.TakeTag c) {
@@ -293,8 +289,7 @@ public final class ClusterPlans implements Plans {
 
   private CompletionStage<PlanSummary> adopt(PlanSpec spec) {
     return names(ref -> new PlanDirectory.ListPlan(spec.checked().name(), ref))
-        .thenCompose(
-            listed -> ask(spec.name(), ref -> new RecoveryPlan.CreatePlan(spec, ref)));
+        .thenCompose(listed -> ask(spec.name(), ref -> new RecoveryPlan.CreatePlan(spec, ref)));
   }
 
   @Override
@@ -379,8 +374,7 @@ public final class ClusterPlans implements Plans {
 
   @Override
   public CompletionStage<PlanSummary> commit(String name) {
-    return get(name)
-        .thenCompose(plan -> order(carrier(plan), name, RunOrder.of(Kind.COMMIT)));
+    return get(name).thenCompose(plan -> order(carrier(plan), name, RunOrder.of(Kind.COMMIT)));
   }
 
   @Override
@@ -392,8 +386,7 @@ public final class ClusterPlans implements Plans {
                   plan.run()
                       .filter(run -> run.kind() == Kind.TEST || run.kind() == Kind.CLEANUP)
                       .isPresent();
-              return order(
-                  carrier(plan), name, RunOrder.of(test ? Kind.CLEANUP : Kind.ROLLBACK));
+              return order(carrier(plan), name, RunOrder.of(test ? Kind.CLEANUP : Kind.ROLLBACK));
             });
   }
 

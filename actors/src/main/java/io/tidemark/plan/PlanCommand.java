@@ -71,7 +71,9 @@ public sealed interface PlanCommand extends SiteCommand<PlanCommand.Answer> {
   @JsonTypeName("plan-note")
   record Note(String name, PlanNote note) implements PlanCommand {}
 
-  /** How that site's volumes are replicated to {@code toSite}; those without a link are left out. */
+  /**
+   * How that site's volumes are replicated to {@code toSite}; those without a link are left out.
+   */
   @JsonTypeName("plan-find-lanes")
   record FindLanes(List<VolumeName> volumes, String toSite) implements PlanCommand {}
 

@@ -99,8 +99,7 @@ public final class PlanDirectory
     return new PlanDirectory(site, plans);
   }
 
-  private PlanDirectory(
-      String site, Function<String, RecipientRef<RecoveryPlan.Command>> plans) {
+  private PlanDirectory(String site, Function<String, RecipientRef<RecoveryPlan.Command>> plans) {
     super(
         PersistenceId.of(TYPE_KEY.name(), site),
         SupervisorStrategy.restartWithBackoff(Duration.ofMillis(500), Duration.ofSeconds(10), 0.2));

@@ -20,8 +20,7 @@ public sealed interface PlanEvent extends TidemarkMessage {
 
   /** The task under way cannot be done; an order is waited for. */
   @JsonTypeName("plan-run-failed")
-  record RunFailed(int task, ErrorCode code, String reason, long timeMicros)
-      implements PlanEvent {}
+  record RunFailed(int task, ErrorCode code, String reason, long timeMicros) implements PlanEvent {}
 
   /** The task at which the run failed is tried again. */
   @JsonTypeName("plan-run-resumed")

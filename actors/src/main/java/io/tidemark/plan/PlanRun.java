@@ -156,16 +156,7 @@ public record PlanRun(
 
     Volume fencedAt(long seq) {
       return new Volume(
-          name,
-          sizeBytes,
-          epoch,
-          lane,
-          seq,
-          true,
-          forkSeq,
-          forkMicros,
-          promotedEpoch,
-          lagBytes);
+          name, sizeBytes, epoch, lane, seq, true, forkSeq, forkMicros, promotedEpoch, lagBytes);
     }
 
     Volume promoted(long seq, long micros, long newEpoch) {

@@ -182,7 +182,9 @@ public record PlanSpec(
             LIMIT_SECONDS_MAX, RETRIES_MAX);
       }
     }
-    if (step.start().filter(s -> s.listen().length() + s.backing().length() > TEXT_MAX).isPresent()) {
+    if (step.start()
+        .filter(s -> s.listen().length() + s.backing().length() > TEXT_MAX)
+        .isPresent()) {
       throw new Refusal(ErrorCode.LIMIT, "start options have at most " + TEXT_MAX + " characters");
     }
   }

@@ -178,8 +178,7 @@ public sealed interface PlanState extends TidemarkMessage {
       return Optional.empty();
     }
     boolean runs =
-        state instanceof Active
-            || state instanceof Elsewhere e && e.text().endsWith("ing");
+        state instanceof Active || state instanceof Elsewhere e && e.text().endsWith("ing");
     return Optional.of(
         new Refusal(
             ErrorCode.BUSY,
@@ -275,8 +274,7 @@ public sealed interface PlanState extends TidemarkMessage {
           run.to().equals(spec.source())
               ? new Ready(spec, run.generation(), Optional.of(run))
               : new Committed(spec, run);
-      case ROLLBACK, FAILBACK, CLEANUP ->
-          new Ready(spec, run.generation(), Optional.of(run));
+      case ROLLBACK, FAILBACK, CLEANUP -> new Ready(spec, run.generation(), Optional.of(run));
     };
   }
 

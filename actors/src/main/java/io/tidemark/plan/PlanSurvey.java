@@ -87,9 +87,7 @@ final class PlanSurvey {
                     look.sourceTrouble(),
                     look.target(),
                     look.targetTrouble(),
-                    lanes.stream()
-                        .filter(lane -> lane.volume().equals(look.volume()))
-                        .findFirst()))
+                    lanes.stream().filter(lane -> lane.volume().equals(look.volume())).findFirst()))
         .toList();
   }
 
@@ -267,8 +265,7 @@ final class PlanSurvey {
         : Optional.empty();
   }
 
-  private static Optional<Refusal> plannedGuard(
-      PlanSpec spec, String from, String to, Look look) {
+  private static Optional<Refusal> plannedGuard(PlanSpec spec, String from, String to, Look look) {
     if (look.source().isEmpty()) {
       Refusal trouble = look.sourceTrouble().orElseThrow();
       return trouble.code() == ErrorCode.NOT_FOUND
@@ -317,8 +314,7 @@ final class PlanSurvey {
 
   private static Optional<Refusal> forcedGuard(RunOrder order, String from, Look look) {
     boolean unknown =
-        look.source().isEmpty()
-            && look.sourceTrouble().orElseThrow().code() != ErrorCode.NOT_FOUND;
+        look.source().isEmpty() && look.sourceTrouble().orElseThrow().code() != ErrorCode.NOT_FOUND;
     return unknown && !order.overrides().contains(ErrorCode.SECOND_PRIMARY)
         ? refuse(
             ErrorCode.SECOND_PRIMARY,

@@ -107,8 +107,7 @@ final class PlanWork {
             ? step.pre()
             : task.kind() == TaskKind.POST ? step.post() : step.checks();
     Hook hook = hooks.get(task.hook());
-    Duration limit =
-        ANSWER.plusSeconds((long) hook.limitSeconds() * (hook.retries() + 1));
+    Duration limit = ANSWER.plusSeconds((long) hook.limitSeconds() * (hook.retries() + 1));
     return environment(spec, run, step, hook)
         .thenCompose(
             variables ->
@@ -133,7 +132,8 @@ final class PlanWork {
     variables.put("TIDEMARK_FROM", run.from());
     variables.put("TIDEMARK_TO", run.to());
     variables.put(
-        "TIDEMARK_VOLUMES", String.join(" ", step.volumes().stream().map(Object::toString).toList()));
+        "TIDEMARK_VOLUMES",
+        String.join(" ", step.volumes().stream().map(Object::toString).toList()));
     step.start().ifPresent(start -> variables.put("TIDEMARK_LISTEN", start.listen()));
     step.start().ifPresent(start -> variables.put("TIDEMARK_BACKING", start.backing()));
     if (run.kind() != Kind.TEST) {
@@ -216,17 +216,18 @@ final class PlanWork {
                       ? CompletableFuture.completedStage(0L)
                       : order(run, volume, false);
               return shut.thenCompose(
-                  journaled -> demote(run.from(), volume.name(), fencing(spec, run, source)))
+                      journaled -> demote(run.from(), volume.name(), fencing(spec, run, volume, source)))
                   .thenApply(
                       fenced ->
-                          found(
-                              seq(fenced), 0, fenced.epoch(), "fenced at seq:" + seq(fenced)));
+                          found(seq(fenced), 0, fenced.epoch(), "fenced at seq:" + seq(fenced)));
             });
   }
 
-  private static Demotion fencing(PlanSpec spec, PlanRun run, VolumeSummary source) {
+  /** One that has gone on in a later epoch is not touched: the demotion is refused. */
+  private static Demotion fencing(
+      PlanSpec spec, PlanRun run, PlanRun.Volume volume, VolumeSummary source) {
     return new Demotion(
-        source.epoch(),
+        Math.min(source.epoch(), volume.epoch()),
         Optional.empty(),
         "plan '" + spec.name() + "' has it go on at site '" + run.to() + "'",
         -1,
@@ -243,9 +244,8 @@ final class PlanWork {
             source ->
                 source.role().equals("Fenced")
                     ? CompletableFuture.completedStage(source)
-                    : demote(run.from(), volume.name(), fencing(spec, run, source)))
-        .thenApply(
-            fenced -> found(seq(fenced), 0, fenced.epoch(), "fenced at seq:" + seq(fenced)));
+                    : demote(run.from(), volume.name(), fencing(spec, run, volume, source)))
+        .thenApply(fenced -> found(seq(fenced), 0, fenced.epoch(), "fenced at seq:" + seq(fenced)));
   }
 
   /** The target stands still from here on, at the point that it is promoted at. */
@@ -272,9 +272,7 @@ final class PlanWork {
     long drained = volume.fenced() ? volume.sourceHead() : -1;
     return parts
         .sites()
-        .ask(
-            run.to(),
-            new VolumeCommand.Promote(volume.name(), volume.epoch(), drained, forced))
+        .ask(run.to(), new VolumeCommand.Promote(volume.name(), volume.epoch(), drained, forced))
         .thenApply(VolumeCommand.Answer::volume)
         .thenApply(
             target ->
@@ -352,7 +350,7 @@ final class PlanWork {
     boolean further = volume.forkSeq() >= 0 && seq(target) > volume.forkSeq();
     Demotion demotion =
         new Demotion(
-            target.epoch(),
+            Math.min(target.epoch(), volume.epoch() + 1),
             Optional.of(lane.id()),
             lane.origin(),
             further ? volume.forkSeq() : -1,
@@ -362,8 +360,7 @@ final class PlanWork {
             replica ->
                 volume.promotedEpoch() == 0
                     ? done(replica)
-                    : raise(
-                        run.to(), replica, volume.epoch() + 1, lane.id(), lane.origin()))
+                    : raise(run.to(), replica, volume.epoch() + 1, lane.id(), lane.origin()))
         .thenApply(replica -> found(seq(replica), 0, replica.epoch(), "is a replica again"));
   }
 
@@ -435,8 +432,7 @@ final class PlanWork {
                     volume.name(),
                     new Demotion(epoch, Optional.of(link), origin, -1, 0))
                 .thenCompose(
-                    replica ->
-                        raise(run.from(), replica, volume.promotedEpoch(), link, origin));
+                    replica -> raise(run.from(), replica, volume.promotedEpoch(), link, origin));
     return raised.thenCompose(
         ready ->
             parts
@@ -462,7 +458,7 @@ final class PlanWork {
               boolean further = seq(source) > volume.forkSeq();
               Demotion demotion =
                   new Demotion(
-                      source.epoch(),
+                      Math.min(source.epoch(), volume.epoch()),
                       Optional.of(id),
                       link.spec().origin(),
                       further ? volume.forkSeq() : -1,
@@ -518,8 +514,7 @@ final class PlanWork {
                   links.stream()
                       .filter(link -> link.spec().toSite().equals(run.from()))
                       .filter(
-                          link ->
-                              link.spec().volumes().stream().anyMatch(spec.volumes()::contains))
+                          link -> link.spec().volumes().stream().anyMatch(spec.volumes()::contains))
                       .map(link -> link.spec().name())
                       .toList();
               return resume(run.to(), names)
@@ -540,8 +535,7 @@ final class PlanWork {
         .thenApply(VolumeCommand.Answer::volume);
   }
 
-  private CompletionStage<VolumeSummary> demote(
-      String site, VolumeName volume, Demotion demotion) {
+  private CompletionStage<VolumeSummary> demote(String site, VolumeName volume, Demotion demotion) {
     return parts
         .sites()
         .ask(site, new VolumeCommand.Demote(volume, demotion))

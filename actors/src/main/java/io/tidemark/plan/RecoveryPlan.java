@@ -53,8 +53,7 @@ import java.util.function.Consumer;
  */
 public final class RecoveryPlan
     extends EventSourcedBehaviorWithEnforcedReplies<RecoveryPlan.Command, PlanEvent, PlanState> {
-  public static final EntityTypeKey<Command> TYPE_KEY =
-      EntityTypeKey.create(Command.class, "plan");
+  public static final EntityTypeKey<Command> TYPE_KEY = EntityTypeKey.create(Command.class, "plan");
 
   private static final int SNAPSHOT_EVERY = 100;
   private static final String RETRY = "retry";

@@ -302,7 +302,7 @@ public final class ClusterSites implements RemoteSites {
     CurrentClusterState state = Cluster.get(system).state();
     List<String> members = new ArrayList<>();
     if (!rejoin.isDone()) {
-      state.getMembers().forEach(member -> members.add(SiteWatch.hostPort(member.address())));
+      state.getMembers().forEach(member -> members.add(Islands.incarnation(member)));
     }
     String version = ClusterSites.class.getPackage().getImplementationVersion();
     return new SiteQuery.Description(
@@ -312,7 +312,8 @@ public final class ClusterSites implements RemoteSites {
         startedMicros,
         clusterMicros.get(),
         members,
-        new TreeMap<>(addresses));
+        new TreeMap<>(addresses),
+        Cluster.get(system).selfMember().uniqueAddress().longUid());
   }
 
   @Override

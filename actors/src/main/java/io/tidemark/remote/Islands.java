@@ -48,7 +48,7 @@ final class Islands {
 
   /** That node answers and is no member of this cluster. */
   void apart(Address node, SiteQuery.Description said) {
-    String self = SiteWatch.hostPort(cluster.selfMember().address());
+    String self = incarnation(cluster.selfMember());
     boolean settled = cluster.selfMember().status().equals(MemberStatus.up());
     if (!settled || said.members().isEmpty() || said.members().contains(self)) {
       sightings.remove(node);
@@ -76,6 +76,11 @@ final class Islands {
         sightings.put(node, Integer.MIN_VALUE);
       }
     }
+  }
+
+  /** A node that was restarted has the address of its predecessor, and is not that member. */
+  static String incarnation(Member member) {
+    return SiteWatch.hostPort(member.address()) + "#" + member.uniqueAddress().longUid();
   }
 
   private boolean yields(SiteQuery.Description other) {

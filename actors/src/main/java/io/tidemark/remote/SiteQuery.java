@@ -25,8 +25,10 @@ public sealed interface SiteQuery extends TidemarkMessage {
    * @param clockMicros its clock when it answered, microseconds since 1970
    * @param startedMicros when it was started, by its own clock
    * @param clusterMicros when the first node of its cluster was started, as far as it knows
-   * @param members {@code HOST:PORT} of the members of its cluster; none before it joined one
+   * @param members {@code HOST:PORT#INCARNATION} of the members of its cluster; none before it
+   *     joined one
    * @param addresses what listens where, by purpose, such as {@code tap-link}: {@code HOST:PORT}
+   * @param incarnation of its process, by which one that was restarted differs from its predecessor
    */
   @JsonTypeName("site-description")
   record Description(
@@ -36,7 +38,8 @@ public sealed interface SiteQuery extends TidemarkMessage {
       long startedMicros,
       long clusterMicros,
       List<String> members,
-      Map<String, String> addresses)
+      Map<String, String> addresses,
+      long incarnation)
       implements SiteQuery, SiteAnswer {
     public Description {
       members = members == null ? List.of() : List.copyOf(members);

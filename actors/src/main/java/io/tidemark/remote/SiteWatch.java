@@ -131,7 +131,7 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
         present.add(member.address());
         nodes
             .computeIfAbsent(member.address(), a -> new WatchedNode(now()))
-            .is(member.dataCenter(), member.status().toString());
+            .is(member.dataCenter(), member.status().toString(), member.uniqueAddress().longUid());
       }
     }
     return present;
@@ -193,13 +193,14 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
   private Behavior<Message> onHeard(Heard heard) {
     WatchedNode node = nodes.get(heard.node());
     if (node != null) {
-      node.heard(heard.answer(), parts.nanos().getAsLong(), now());
       SiteQuery.Description said = heard.answer().answer();
-      if (node.member()) {
+      if (node.member(said)) {
+        node.heard(heard.answer(), parts.nanos().getAsLong(), now());
         parts.clusterMicros().accumulateAndGet(said.clusterMicros(), Math::min);
         parts.islands().together(heard.node());
         tellOfClock(heard.node(), node);
       } else {
+        node.is(said);
         parts.islands().apart(heard.node(), said);
       }
       publish();

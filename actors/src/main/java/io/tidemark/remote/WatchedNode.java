@@ -20,6 +20,7 @@ final class WatchedNode {
   private Optional<SiteQuery.Description> description = Optional.empty();
   private boolean reachable;
   private boolean asking;
+  private long incarnation;
   private boolean clockWrong;
   private long heardNanos;
 
@@ -37,12 +38,27 @@ final class WatchedNode {
     status = current;
   }
 
+  /** A member, of that incarnation. */
+  void is(String ofSite, String current, long ofIncarnation) {
+    is(ofSite, current);
+    incarnation = ofIncarnation;
+  }
+
   void is(String current) {
     status = current;
   }
 
-  boolean member() {
-    return !status.equals(SiteWatch.ABSENT);
+  /** It answered, and is no member. */
+  void is(SiteQuery.Description said) {
+    asking = false;
+    if (site.isEmpty()) {
+      site = said.site();
+    }
+  }
+
+  /** Whether what answered is the member, not the successor of its process. */
+  boolean member(SiteQuery.Description said) {
+    return !status.equals(SiteWatch.ABSENT) && said.incarnation() == incarnation;
   }
 
   private boolean serving() {
@@ -71,9 +87,6 @@ final class WatchedNode {
       samples.clear();
     }
     description = Optional.of(timed.answer());
-    if (site.isEmpty()) {
-      site = timed.answer().site();
-    }
     samples.addLast(
         ClockOffset.of(timed.sentMicros(), timed.answer().clockMicros(), timed.receivedMicros()));
     if (samples.size() > SAMPLES) {

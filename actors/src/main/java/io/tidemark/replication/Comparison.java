@@ -76,8 +76,7 @@ final class Comparison {
   private List<ByteRange> regions() {
     List<ByteRange> regions = new ArrayList<>();
     for (long offset = 0; offset < source.sizeBytes(); offset += BLOCK_BYTES[0]) {
-      regions.add(
-          new ByteRange(offset, Math.min(BLOCK_BYTES[0], source.sizeBytes() - offset)));
+      regions.add(new ByteRange(offset, Math.min(BLOCK_BYTES[0], source.sizeBytes() - offset)));
     }
     return regions;
   }

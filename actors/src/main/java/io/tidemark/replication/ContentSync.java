@@ -82,8 +82,7 @@ final class ContentSync {
   }
 
   private NotUsed compare(
-      BoundedSourceQueue<Parcel> queue,
-      Function<Comparison.Target, Comparison> with) {
+      BoundedSourceQueue<Parcel> queue, Function<Comparison.Target, Comparison> with) {
     Comparison comparison = with.apply((range, block) -> ask(queue, range, block));
     CompletionStage<List<ByteRange>> found =
         task.afterSeq() == 0 && !task.open() ? comparison.written() : comparison.run();
@@ -219,8 +218,7 @@ final class ContentSync {
     try (SegmentPacker packer = new SegmentPacker(level)) {
       SegmentPacker.Packed packed = packer.pack(meta, data, new byte[data.length], 0, null);
       gauge.packed(packed.counts());
-      gauge.sent(
-          new Sent(content.seq(), 0, task.toMicros(), task.toMicros(), data.length, false));
+      gauge.sent(new Sent(content.seq(), 0, task.toMicros(), task.toMicros(), data.length, false));
       return new Parcel.Packed(meta, packed.bytes());
     }
   }

@@ -126,8 +126,8 @@ final class JournalFeed {
   }
 
   /**
-   * Up to the first number that is missing. Of two events with one number the later is the volume's:
-   * the other was written in vain by an entity that had lost its claim.
+   * Up to the first number that is missing. Of two events with one number the later is the
+   * volume's: the other was written in vain by an entity that had lost its claim.
    */
   private static List<EventEnvelope> unbroken(List<EventEnvelope> read) {
     List<EventEnvelope> found = new ArrayList<>();
@@ -195,8 +195,7 @@ final class JournalFeed {
     if (envelope.event() instanceof GapRecorded e) {
       return wanted(begun, afterSeq, e.lastSeq(), eventNr)
           ? Optional.of(
-              new JournalEntry.Gap(
-                  e.firstSeq(), e.lastSeq(), e.timeMicros(), e.reason(), eventNr))
+              new JournalEntry.Gap(e.firstSeq(), e.lastSeq(), e.timeMicros(), e.reason(), eventNr))
           : Optional.empty();
     }
     // One that the target knows of already is sent again: it may not, and then needs it.

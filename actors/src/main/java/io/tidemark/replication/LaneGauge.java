@@ -7,8 +7,8 @@ import java.util.Deque;
 import java.util.Optional;
 
 /**
- * What is known of one volume's way to the other site: how far source and target are, what is on the
- * way, and what it took. Thread-safe; outlives the lines.
+ * What is known of one volume's way to the other site: how far source and target are, what is on
+ * the way, and what it took. Thread-safe; outlives the lines.
  */
 public final class LaneGauge {
   /** What was sent and is not acknowledged. */
@@ -71,7 +71,8 @@ public final class LaneGauge {
   private long targetMicros;
 
   /** What was known before the node started. */
-  public LaneGauge(long ackedSeq, long ackedMicros, long ackedEventNr, long ackedRawBytes, boolean resync) {
+  public LaneGauge(
+      long ackedSeq, long ackedMicros, long ackedEventNr, long ackedRawBytes, boolean resync) {
     this.resync = resync;
     this.ackedSeq = ackedSeq;
     this.ackedMicros = ackedMicros;
@@ -188,7 +189,9 @@ public final class LaneGauge {
         counts.toString());
   }
 
-  /** The write after the acknowledged one is not older than that; without any, the head's is all. */
+  /**
+   * The write after the acknowledged one is not older than that; without any, the head's is all.
+   */
   private long oldestUnsent() {
     return ackedMicros > 0 ? ackedMicros : progress.headMicros();
   }

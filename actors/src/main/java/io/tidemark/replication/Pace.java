@@ -20,10 +20,10 @@ public final class Pace {
   private static final long SECOND_MICROS = 1_000_000;
   private static final long BURST_MICROS = SECOND_MICROS / 10;
   private static final Duration WAIT_MAX = Duration.ofSeconds(1);
+  private static final long WAIT_MICROS_MIN = 1_000;
 
   /** A request; the greater priority goes first, then the smaller number. */
-  private record Request(
-      long bytes, int priority, long number, CompletableFuture<Void> granted) {}
+  private record Request(long bytes, int priority, long number, CompletableFuture<Void> granted) {}
 
   private final Scheduler scheduler;
   private final Executor executor;
@@ -93,7 +93,7 @@ public final class Pace {
     if (timer != null) {
       timer.cancel();
     }
-    Duration until = Duration.ofNanos(micros * 1_000);
+    Duration until = Duration.ofNanos(Math.max(WAIT_MICROS_MIN, micros) * 1_000);
     timer =
         scheduler.scheduleOnce(
             until.compareTo(WAIT_MAX) < 0 ? until : WAIT_MAX, this::grant, asContext());

@@ -119,8 +119,7 @@ final class Packing {
               .thenAccept(chunk -> chunk.duplicate().get(data, at, chunk.remaining()))
               .toCompletableFuture());
     }
-    return CompletableFuture.allOf(reads.toArray(CompletableFuture[]::new))
-        .thenApply(done -> data);
+    return CompletableFuture.allOf(reads.toArray(CompletableFuture[]::new)).thenApply(done -> data);
   }
 
   private CompletionStage<byte[]> previous(SegmentMeta meta, long against) {
@@ -148,8 +147,7 @@ final class Packing {
       }
     }
     int rest = next;
-    CompletableFuture<Void> all =
-        CompletableFuture.allOf(reads.toArray(CompletableFuture[]::new));
+    CompletableFuture<Void> all = CompletableFuture.allOf(reads.toArray(CompletableFuture[]::new));
     return rest == meta.count()
         ? all
         : all.thenComposeAsync(done -> fill(meta, reader, previous, rest));
@@ -158,8 +156,7 @@ final class Packing {
   /** Packs; for one thread at a time. */
   Parcel pack(Ready ready) {
     if (ready.entry() instanceof JournalEntry.Gap gap) {
-      gauge.sent(
-          new Sent(gap.lastSeq(), gap.eventNr(), gap.micros(), gap.micros(), 0, false));
+      gauge.sent(new Sent(gap.lastSeq(), gap.eventNr(), gap.micros(), gap.micros(), 0, false));
       return new Parcel.Gap(
           new WriteSeq(gap.firstSeq()),
           new WriteSeq(gap.lastSeq()),

@@ -87,8 +87,7 @@ public final class PastContent implements OlderContent {
       VolumeName name, HistoryView view, VolumeId incarnation, long seq) {
     if (!view.volume().equals(incarnation)) {
       return CompletableFuture.failedStage(
-          new Refusal(
-              ErrorCode.NOT_FOUND, "volume '" + name + "' was deleted and created again"));
+          new Refusal(ErrorCode.NOT_FOUND, "volume '" + name + "' was deleted and created again"));
     }
     if (seq > view.headSeq()) {
       return CompletableFuture.failedStage(
@@ -97,20 +96,36 @@ public final class PastContent implements OlderContent {
               "volume '%s' has journaled %d writes, not %d".formatted(name, view.headSeq(), seq)));
     }
     // What lies before the horizon is no recovery point, and is read for as long as it is there.
-    HistoryView then =
-        new HistoryView(
-            view.volume(),
-            view.persistenceId(),
-            view.sizeBytes(),
-            view.epoch(),
-            seq,
-            view.headTimeMicros(),
-            view.horizonSeq(),
-            view.horizonTimeMicros(),
-            view.dark(),
-            view.frontier(),
-            view.tailFromEventNr(),
-            view.tailToEventNr());
-    return points.openHead(then, segments.apply(view.persistenceId()));
+    if (view.base().isPresent() && seq < view.base().get().lastSeq()) {
+      return CompletableFuture.failedStage(
+          new Refusal(
+              ErrorCode.BEYOND_HORIZON,
+              "volume '%s' keeps nothing before write %d, and %d was asked for"
+                  .formatted(name, view.base().get().lastSeq(), seq)));
+    }
+    return points.openHead(
+        asOf(view, seq),
+        segments.apply(view.persistenceId()),
+        () -> histories.apply(name).thenApply(renewed -> asOf(renewed, seq)));
+  }
+
+  /** The history as it was when that write was the newest. */
+  private static HistoryView asOf(HistoryView view, long seq) {
+    return new HistoryView(
+        view.volume(),
+        view.persistenceId(),
+        view.sizeBytes(),
+        view.epoch(),
+        seq,
+        view.headTimeMicros(),
+        view.horizonSeq(),
+        view.horizonTimeMicros(),
+        view.dark(),
+        view.frontier(),
+        view.tailFromEventNr(),
+        view.tailToEventNr(),
+        view.layers(),
+        view.keptSeqs(),
+        view.createdMicros());
   }
 }

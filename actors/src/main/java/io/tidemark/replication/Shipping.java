@@ -234,8 +234,7 @@ public final class Shipping {
             (reader, there) -> {
               sync = new ContentSync(task, reader, order.gauge(), parts.settings().compression());
               return sync.parcels(
-                      target ->
-                          new Comparison(parts.system(), reader, target, parts.packers()))
+                      target -> new Comparison(parts.system(), reader, target, parts.packers()))
                   .mapAsync(1, this::paced)
                   .concatLazy(stream(begun, to, there.fromEventNr(), to));
             });

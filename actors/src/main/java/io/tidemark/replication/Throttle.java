@@ -9,8 +9,8 @@ import java.time.ZonedDateTime;
 import java.util.List;
 
 /**
- * How fast a link may send: a rate, and other rates in windows of the week, in UTC; the first window
- * that is open counts.
+ * How fast a link may send: a rate, and other rates in windows of the week, in UTC; the first
+ * window that is open counts.
  *
  * @param bytesPerSecond outside all windows; 0 for no limit
  */

@@ -13,9 +13,13 @@ import akka.stream.typed.javadsl.ActorSource;
 import io.tidemark.order.TapOrder;
 import io.tidemark.point.HistoryView;
 import io.tidemark.position.MicroClock;
+import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
+import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.retention.KeptTag;
+import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.volume.Standing;
 import io.tidemark.volume.VolumeEntity;
 import java.time.Duration;
@@ -29,7 +33,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 
 /** The site as any node of its cluster sees it: asks the entities, wherever they live. */
-public final class ClusterSite implements Site, Replicas {
+public final class ClusterSite implements Site, Replicas, Retention {
   /** Volumes asked at once for a list of summaries. */
   private static final int ASKS_IN_FLIGHT = 64;
 
@@ -129,6 +133,41 @@ public final class ClusterSite implements Site, Replicas {
     return found.isEmpty()
         ? CompletableFuture.completedStage(null)
         : names(ref -> new SiteDirectory.ListVolume(name, ref)).thenApply(listed -> null);
+  }
+
+  @Override
+  public CompletionStage<RetentionSummary> retention(VolumeName name) {
+    return ask(name, VolumeEntity.GetRetention::new, VolumeEntity.RetentionShown.class)
+        .thenApply(VolumeEntity.RetentionShown::summary);
+  }
+
+  @Override
+  public CompletionStage<VolumeSummary> setRetention(VolumeName name, RetentionPolicy policy) {
+    return ask(name, ref -> new VolumeEntity.SetRetention(policy, ref), VolumeEntity.Summary.class)
+        .thenApply(VolumeEntity.Summary::summary);
+  }
+
+  @Override
+  public CompletionStage<Void> hold(
+      VolumeName name, VolumeId id, String holder, WriteSeq seq, boolean onward, Duration lease) {
+    return ask(
+            name,
+            ref ->
+                new VolumeEntity.PinPoint(id, holder, seq.value(), onward, lease.toMillis(), ref),
+            VolumeEntity.Done.class)
+        .thenApply(done -> null);
+  }
+
+  @Override
+  public CompletionStage<Void> release(VolumeName name, String holder) {
+    return ask(name, ref -> new VolumeEntity.UnpinPoint(holder, ref), VolumeEntity.Done.class)
+        .thenApply(done -> null);
+  }
+
+  @Override
+  public CompletionStage<Void> keepTag(VolumeName name, VolumeId id, KeptTag tag) {
+    return ask(name, ref -> new VolumeEntity.KeepTag(id, tag, ref), VolumeEntity.Done.class)
+        .thenApply(done -> null);
   }
 
   @Override

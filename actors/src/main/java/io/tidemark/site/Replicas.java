@@ -35,8 +35,7 @@ public interface Replicas {
    * @param keepSeq what was written after it becomes a branch of its own; -1 to keep all
    * @param keepMicros the time of {@code keepSeq}
    */
-  record Demotion(
-      long epoch, Optional<UUID> link, String origin, long keepSeq, long keepMicros) {}
+  record Demotion(long epoch, Optional<UUID> link, String origin, long keepSeq, long keepMicros) {}
 
   /** Makes the volume the replica of a link, creating it if need be. */
   CompletionStage<VolumeSummary> createReplica(VolumeName name, ReplicaSpec spec);

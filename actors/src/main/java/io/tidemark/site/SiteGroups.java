@@ -44,6 +44,7 @@ final class SiteGroups {
    */
   record Around(
       Site site,
+      Retention retention,
       Function<VolumeName, RecipientRef<VolumeEntity.Command>> volumes,
       Consumer<SiteEvent> events) {}
 
@@ -103,6 +104,7 @@ final class SiteGroups {
     return new ClusterGroups(
         system,
         around.site(),
+        around.retention(),
         new ClusterGroups.Entities(
             groups,
             directory,

@@ -130,6 +130,7 @@ public final class SiteSystem {
             Props.empty());
     SecureRandom random = new SecureRandom();
     RestingVolumes resting = RestingPublication.start(system, siteName);
+    GroupTags tags = new GroupTags();
     VolumeParts volumeParts =
         new VolumeParts(
             siteName,
@@ -140,10 +141,14 @@ public final class SiteSystem {
             parts.fence(),
             histories,
             system.dispatchers().lookup(DispatcherSelector.fromConfig("tidemark.index-dispatcher")),
+            system
+                .dispatchers()
+                .lookup(DispatcherSelector.fromConfig("tidemark.retention-dispatcher")),
             parts.clock(),
             () -> random.nextLong() & Long.MAX_VALUE,
             resting,
-            event -> topic.tell(Topic.publish(new SitePublication(event))));
+            event -> topic.tell(Topic.publish(new SitePublication(event))),
+            tags);
     ClusterSharding sharding = ClusterSharding.get(system);
     sharding.init(
         Entity.of(
@@ -185,7 +190,8 @@ public final class SiteSystem {
                     .lookup(DispatcherSelector.fromConfig("tidemark.worker-dispatcher"))));
     Consumer<SiteEvent> events = volumeParts.events();
     Groups groups =
-        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, volumes, events));
+        SiteGroups.init(system, config, parts, new SiteGroups.Around(site, site, volumes, events));
+    tags.ask(groups);
     ClusterSites remotes = ClusterSites.start(system, config, parts.clock(), events);
     VolumeCommand.serve(remotes, site, site);
     return new SiteSystem(system, site, journal, histories, groups, remotes, events);
@@ -283,6 +289,11 @@ public final class SiteSystem {
   /** Tells the site's administrators. */
   public Consumer<SiteEvent> events() {
     return events;
+  }
+
+  /** How much history volumes keep. */
+  public Retention retention() {
+    return site;
   }
 
   /** The site's groups and tags. */

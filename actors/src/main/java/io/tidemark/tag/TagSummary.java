@@ -3,6 +3,7 @@ package io.tidemark.tag;
 import com.fasterxml.jackson.annotation.JsonTypeName;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.retention.KeptTag;
 import io.tidemark.serialization.TidemarkMessage;
 import java.util.List;
 import java.util.Optional;
@@ -42,6 +43,20 @@ public record TagSummary(
   /** Longest hold of its volumes, in microseconds. */
   public long holdMicros() {
     return marks.stream().mapToLong(TagMark::holdMicros).max().orElse(0);
+  }
+
+  /**
+   * It as a volume's retention sees it. The expiry of a tag that somebody asked for is a promise;
+   * that of a schedule's says how long the tag is listed, and the volume's ladder how long its
+   * point is kept.
+   */
+  public KeptTag kept(TagMark mark, boolean kept) {
+    return new KeptTag(
+        spec.group() + "/" + spec.name(),
+        mark.seq(),
+        mark.timeMicros(),
+        kept,
+        spec.schedule().isEmpty() ? spec.expiresMicros() : 0);
   }
 
   /** Its mark of that volume. */

@@ -19,6 +19,7 @@ import java.util.UUID;
  * @param dark closed dark intervals, in seq order, disjoint, at most {@link #DARK_MAX}
  * @param index what is indexed and what is not
  * @param chores storage that remains to be freed
+ * @param retained what is kept and what is not
  * @param continuity what tells whether the history went on without a break
  * @param standing what the volume is to its counterparts at other sites
  */
@@ -34,11 +35,13 @@ public record Ledger(
     List<DarkInterval> dark,
     Indexed index,
     Chores chores,
+    Retained retained,
     Continuity continuity,
     Standing standing) {
 
-  /** A snapshot of an older version has no continuity, and was of a primary. */
+  /** A snapshot of an older version has neither of these, and was of a primary. */
   public Ledger {
+    retained = retained == null ? Retained.ALL : retained;
     standing = standing == null ? Standing.PRIMARY : standing;
     continuity = continuity == null ? new Continuity(tap.session(), 0, 0) : continuity;
   }
@@ -150,8 +153,25 @@ public record Ledger(
   /** Segments of {@code session} from {@code firstOrdinal} on. */
   public record Orphans(int session, long firstOrdinal) {}
 
-  /** A deleted incarnation whose events are {@code fromEventNr..toEventNr}. */
-  public record Doomed(VolumeId volume, int lastSession, long fromEventNr, long toEventNr) {}
+  /**
+   * A deleted incarnation whose events are {@code fromEventNr..toEventNr}.
+   *
+   * @param trees index nodes of it that its remaining events may not tell of
+   * @param nodes more of them, without what is below them
+   */
+  public record Doomed(
+      VolumeId volume,
+      int lastSession,
+      long fromEventNr,
+      long toEventNr,
+      List<NodeHeader> trees,
+      List<Long> nodes) {
+    public Doomed {
+      // Absent in snapshots of earlier releases.
+      trees = trees == null ? List.of() : trees;
+      nodes = nodes == null ? List.of() : nodes;
+    }
+  }
 
   Ledger next() {
     return new Ledger(
@@ -166,6 +186,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -183,6 +204,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -200,6 +222,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -217,6 +240,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -234,6 +258,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -251,6 +276,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -268,6 +294,7 @@ public record Ledger(
         dark,
         newIndex,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -285,6 +312,7 @@ public record Ledger(
         dark,
         index,
         newChores,
+        retained,
         continuity,
         standing);
   }
@@ -302,6 +330,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         newContinuity,
         standing);
   }
@@ -334,6 +363,7 @@ public record Ledger(
         List.copyOf(all),
         index,
         chores,
+        retained,
         continuity,
         standing);
   }
@@ -351,6 +381,7 @@ public record Ledger(
         dark,
         index,
         chores,
+        retained,
         continuity,
         newStanding);
   }
@@ -369,7 +400,57 @@ public record Ledger(
         List.copyOf(intervals),
         index,
         chores,
+        retained,
         continuity,
         standing);
+  }
+
+  Ledger withRetained(Retained newRetained) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        newRetained,
+        continuity,
+        standing);
+  }
+
+  /** Gives up everything before a point; intervals that end before it are of no interest. */
+  Ledger withHorizonMoved(Mark to) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        to,
+        counts,
+        dark.stream().filter(interval -> interval.toSeq() >= to.seq()).toList(),
+        index,
+        chores,
+        retained,
+        continuity,
+        standing);
+  }
+
+  /** Data before compression that the journal holds now. */
+  long rawBytes() {
+    Retained.Sums sums = retained.volume();
+    return counts.rawBytes() - sums.freed().rawBytes() + sums.copied().rawBytes();
+  }
+
+  /** Data that the journal stores now. */
+  long storedBytes() {
+    Retained.Sums sums = retained.volume();
+    return counts.storedBytes() - sums.freed().storedBytes() + sums.copied().storedBytes();
   }
 }

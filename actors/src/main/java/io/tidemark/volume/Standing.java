@@ -17,8 +17,7 @@ import java.util.UUID;
  * @param branch the line of history that the volume goes on with
  * @param branches lines that it left, oldest first, at most {@link #BRANCHES_MAX}
  */
-public record Standing(
-    Role role, UUID link, String origin, String branch, List<Branch> branches) {
+public record Standing(Role role, UUID link, String origin, String branch, List<Branch> branches) {
   /** Lines of history that a volume keeps beside its own; a further fork is refused. */
   public static final int BRANCHES_MAX = 32;
 
@@ -53,8 +52,8 @@ public record Standing(
   }
 
   /**
-   * A line of history that was left: it is the volume's own up to {@code forkSeq}, and its own
-   * from there on.
+   * A line of history that was left: it is the volume's own up to {@code forkSeq}, and its own from
+   * there on.
    *
    * @param head its last write
    * @param toEventNr its last event; events up to it with writes after the fork are its alone

@@ -2,14 +2,20 @@ package io.tidemark.volume;
 
 import akka.actor.typed.ActorRef;
 import akka.actor.typed.Behavior;
+import akka.actor.typed.PostStop;
 import akka.actor.typed.SupervisorStrategy;
 import akka.actor.typed.javadsl.ActorContext;
+import akka.actor.typed.javadsl.Adapter;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.StashBuffer;
 import akka.actor.typed.javadsl.TimerScheduler;
 import akka.cluster.sharding.typed.javadsl.EntityTypeKey;
+import akka.persistence.DeleteMessagesSuccess;
+import akka.persistence.JournalProtocol;
+import akka.persistence.Persistence;
 import akka.persistence.typed.PersistenceId;
 import akka.persistence.typed.RecoveryCompleted;
+import akka.persistence.typed.SnapshotCompleted;
 import akka.persistence.typed.SnapshotFailed;
 import akka.persistence.typed.javadsl.CommandHandlerWithReply;
 import akka.persistence.typed.javadsl.EventHandler;
@@ -18,6 +24,7 @@ import akka.persistence.typed.javadsl.ReplyEffect;
 import akka.persistence.typed.javadsl.RetentionCriteria;
 import akka.persistence.typed.javadsl.SignalHandler;
 import com.fasterxml.jackson.annotation.JsonTypeName;
+import com.typesafe.config.ConfigFactory;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
@@ -31,27 +38,39 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.retention.Compaction;
+import io.tidemark.retention.KeptTag;
+import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.serialization.TidemarkMessage;
+import io.tidemark.site.RetentionSummary;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.volume.Ledger.Doomed;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.BranchFollowed;
+import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
+import io.tidemark.volume.VolumeEvent.HistoryFreed;
+import io.tidemark.volume.VolumeEvent.HorizonMoved;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
+import io.tidemark.volume.VolumeEvent.PinsEnded;
+import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.ReplicaMade;
+import io.tidemark.volume.VolumeEvent.RetentionSet;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.StorageFreed;
 import io.tidemark.volume.VolumeEvent.SyncCompleted;
+import io.tidemark.volume.VolumeEvent.TagsKept;
 import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
-import io.tidemark.volume.VolumeEvent.BranchFollowed;
-import io.tidemark.volume.VolumeEvent.HistoryForked;
-import io.tidemark.volume.VolumeEvent.ReplicaMade;
 import io.tidemark.volume.VolumeEvent.VolumeFenced;
 import io.tidemark.volume.VolumeEvent.VolumePromoted;
 import io.tidemark.volume.VolumeState.Gone;
@@ -70,6 +89,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiFunction;
 
 /**
  * One protected volume: the sole writer of its journal. It lets one tap session in at a time,
@@ -91,10 +112,10 @@ public final class VolumeEntity
   /** Ended sessions whose leftovers are not collected yet; more make a new attach wait. */
   public static final int ORPHANS_MAX = 1_024;
 
-  /** Requests that wait while the journal is claimed; what is above is sent again by its sender. */
   /** A volume is back soon after Cassandra is, however long that was gone. */
   private static final Duration RESTART_BACKOFF_MAX = Duration.ofSeconds(3);
 
+  /** Requests that wait while the journal is claimed; what is above is sent again by its sender. */
   private static final int CLAIM_STASH_MAX = 10_000;
 
   /** An answer that the claim holds is not believed for longer. */
@@ -104,6 +125,7 @@ public final class VolumeEntity
   private static final String SILENCE = "silence";
   private static final String INDEX_RETRY = "index-retry";
   private static final String CHORES = "chores";
+  private static final String RETENTION = "retention";
 
   // ---- protocol -------------------------------------------------------------------------------
 
@@ -316,6 +338,52 @@ public final class VolumeEntity
   @JsonTypeName("delete-volume")
   public record DeleteVolume(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
 
+  /**
+   * Sets how much history is kept. Replies {@link Summary}; {@code INVALID} for a policy that
+   * cannot be. Safe to repeat.
+   */
+  @JsonTypeName("set-retention")
+  public record SetRetention(RetentionPolicy policy, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /** Replies {@link RetentionShown}; {@code NOT_FOUND} when there is no such volume. */
+  @JsonTypeName("get-retention")
+  public record GetRetention(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
+  /**
+   * Holds a point for a while, whatever the horizon does (J8); renews the holder's pin when there
+   * is one. Replies {@link Done}; {@code BEYOND_HORIZON}, {@code BEYOND_HEAD}, {@code LIMIT};
+   * {@code NOT_FOUND} when the volume is another incarnation. Safe to repeat.
+   *
+   * @param holder who, for instance {@code image:NAME}, at most 200 characters
+   * @param onward whether all points from {@code seq} on are held
+   * @param leaseMillis the pin lapses after so long unless it is renewed
+   */
+  @JsonTypeName("pin-point")
+  public record PinPoint(
+      VolumeId volume,
+      String holder,
+      long seq,
+      boolean onward,
+      long leaseMillis,
+      ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /** Ends a holder's pin. Replies {@link Done}, also when there is none: safe to repeat. */
+  @JsonTypeName("unpin-point")
+  public record UnpinPoint(String holder, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Tells the volume that a tag was locked or unlocked. A locked tag's point is kept from the reply
+   * {@link Done} on (J8); of one that is unlocked the policy decides. {@code BEYOND_HORIZON} when
+   * the point is gone, {@code LIMIT} for more than {@link Retained#TAGS_MAX} kept tags, {@code
+   * NOT_FOUND} when the volume is another incarnation. Safe to repeat.
+   */
+  @JsonTypeName("keep-tag")
+  public record KeepTag(VolumeId volume, KeptTag tag, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
   /** Replies {@link Leftovers}, whether there is a volume or not. */
   @JsonTypeName("get-leftovers")
   public record GetLeftovers(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
@@ -358,6 +426,21 @@ public final class VolumeEntity
 
   private record TailNotCounted(DemoteVolume demotion, Throwable failure) implements Command {}
 
+  private record LookAfterHorizon() implements Command {}
+
+  private record HorizonFound(long job, Optional<Mark> to) implements Command {}
+
+  private record TagsFound(long job, Mark to, List<KeptTag> tags) implements Command {}
+
+  private record Compacted(long job, Compaction task, Optional<Compaction.Outcome> outcome)
+      implements Command {}
+
+  private record HistoryGone(long job) implements Command {}
+
+  private record RetentionFailed(long job, String what, Throwable failure) implements Command {}
+
+  private record EventsTrimmed(long toEventNr) implements Command {}
+
   private record StorageGone(VolumeId volume) implements Command {}
 
   private record ChoreFailed(String what, Throwable failure) implements Command {}
@@ -367,6 +450,9 @@ public final class VolumeEntity
 
   @JsonTypeName("summary")
   public record Summary(VolumeSummary summary) implements Reply {}
+
+  @JsonTypeName("retention-shown")
+  public record RetentionShown(RetentionSummary summary) implements Reply {}
 
   @JsonTypeName("history")
   public record History(long call, HistoryView view) implements Reply {}
@@ -502,6 +588,32 @@ public final class VolumeEntity
   private boolean choreRuns;
   private int failures;
 
+  /** Deletes what the index job that runs will have stored; for an actor that ends before it. */
+  private Runnable sweep = () -> {};
+
+  /** Where the merge that runs begins; the greatest seq when none runs. */
+  private long mergeFromSeq = Long.MAX_VALUE;
+
+  private final RetentionWork retention = new RetentionWork();
+
+  /** What runs for retention; it lasts as long as the actor. */
+  private static final class RetentionWork {
+    private long job;
+    private boolean runs;
+    private boolean compacts;
+    private long fruitlessSeq = -1;
+    private long snapshotEventNr;
+    private long trimmedEventNr;
+    private boolean trims;
+    private boolean alerted;
+
+    /** Whether a tag was locked or unlocked since the site's groups were asked. */
+    private boolean tagsChanged;
+
+    /** Set when nobody waits for the running compaction any more. */
+    private AtomicBoolean abandoned = new AtomicBoolean();
+  }
+
   /** The entity of the volume {@code name}: claims the journal, then reads it (F1). */
   public static Behavior<Command> create(VolumeName name, VolumeParts parts) {
     return Behaviors.setup(
@@ -605,6 +717,12 @@ public final class VolumeEntity
         .onCommand(FindTap.class, c -> notFound(c.call(), c.replyTo()))
         .onCommand(ConfirmMark.class, c -> notFound(c.call(), c.replyTo()))
         .onCommand(DeleteVolume.class, c -> notFound(0, c.replyTo()))
+        .onCommand(SetRetention.class, c -> notFound(0, c.replyTo()))
+        .onCommand(GetRetention.class, c -> notFound(0, c.replyTo()))
+        .onCommand(PinPoint.class, c -> notFound(0, c.replyTo()))
+        .onCommand(UnpinPoint.class, c -> Effect().reply(c.replyTo(), new Done(0)))
+        .onCommand(KeepTag.class, c -> notFound(0, c.replyTo()))
+        .onCommand(Compacted.class, this::onLateCompaction)
         .onCommand(IndexBuilt.class, this::onLateIndex);
     handlers
         .forStateType(Live.class)
@@ -634,6 +752,17 @@ public final class VolumeEntity
         .onCommand(IndexBuilt.class, this::onIndexBuilt)
         .onCommand(IndexFailed.class, this::onIndexFailed)
         .onCommand(RetryIndex.class, this::onRetryIndex)
+        .onCommand(SetRetention.class, this::onSetRetention)
+        .onCommand(GetRetention.class, this::onGetRetention)
+        .onCommand(PinPoint.class, this::onPin)
+        .onCommand(UnpinPoint.class, this::onUnpin)
+        .onCommand(KeepTag.class, this::onKeepTag)
+        .onCommand(LookAfterHorizon.class, this::onLookAfterHorizon)
+        .onCommand(HorizonFound.class, this::onHorizonFound)
+        .onCommand(TagsFound.class, this::onTagsFound)
+        .onCommand(Compacted.class, this::onCompacted)
+        .onCommand(HistoryGone.class, this::onHistoryGone)
+        .onCommand(RetentionFailed.class, this::onRetentionFailed)
         .onCommand(OrphansGone.class, this::onOrphansGone);
     handlers
         .forAnyState()
@@ -654,6 +783,12 @@ public final class VolumeEntity
         .onCommand(SessionSilent.class, c -> Effect().noReply())
         .onCommand(IndexFailed.class, c -> Effect().noReply())
         .onCommand(RetryIndex.class, c -> Effect().noReply())
+        .onCommand(LookAfterHorizon.class, c -> Effect().noReply())
+        .onCommand(HorizonFound.class, c -> Effect().noReply())
+        .onCommand(TagsFound.class, c -> Effect().noReply())
+        .onCommand(HistoryGone.class, c -> Effect().noReply())
+        .onCommand(RetentionFailed.class, c -> Effect().noReply())
+        .onCommand(EventsTrimmed.class, this::onEventsTrimmed)
         .onCommand(OrphansGone.class, this::onLateOrphansGone);
     return alone(handlers.build());
   }
@@ -682,6 +817,7 @@ public final class VolumeEntity
   private static boolean persistsNothing(Command command) {
     return command instanceof GetSummary
         || command instanceof GetHistory
+        || command instanceof GetRetention
         || command instanceof GetLeftovers
         || command instanceof OrderTap
         || command instanceof FindTap
@@ -698,6 +834,8 @@ public final class VolumeEntity
         || command instanceof Deposed
         || command instanceof IndexFailed
         || command instanceof RetryIndex
+        || command instanceof RetentionFailed
+        || command instanceof EventsTrimmed
         || command instanceof DoChores
         || command instanceof ChoreFailed;
   }
@@ -1068,8 +1206,7 @@ public final class VolumeEntity
 
   /** Fences first, so that the history stands still; goes back, if it is to, in a second step. */
   private ReplyEffect<VolumeEvent, VolumeState> onDemote(Live state, DemoteVolume c) {
-    Optional<Refusal> refusal =
-        VolumeRoles.refuseDemotion(state, name, c.epoch(), c.keepSeq());
+    Optional<Refusal> refusal = VolumeRoles.refuseDemotion(state, name, c.epoch(), c.keepSeq());
     if (refusal.isPresent()) {
       return refused(0, c.replyTo(), refusal.get());
     }
@@ -1112,9 +1249,7 @@ public final class VolumeEntity
     context.pipeToSelf(
         jobs.tailAfterFork(state.ledger(), c.keepSeq()),
         (tail, failure) ->
-            failure == null
-                ? new TailCounted(c, eventNr, tail)
-                : new TailNotCounted(c, failure));
+            failure == null ? new TailCounted(c, eventNr, tail) : new TailNotCounted(c, failure));
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onTailCounted(Live state, TailCounted c) {
@@ -1136,12 +1271,10 @@ public final class VolumeEntity
     demotion
         .link()
         .ifPresent(
-            link ->
-                events.add(new ReplicaMade(link, Refusal.printable(demotion.origin()), now())));
+            link -> events.add(new ReplicaMade(link, Refusal.printable(demotion.origin()), now())));
     return Effect()
         .persist(events)
-        .thenRun(
-            () -> tell("history-forked", "what was written after is kept as branch " + branch))
+        .thenRun(() -> tell("history-forked", "what was written after is kept as branch " + branch))
         .thenRun((VolumeState next) -> index(next))
         .thenReply(demotion.replyTo(), next -> new Summary(summary((Live) next)));
   }
@@ -1161,8 +1294,7 @@ public final class VolumeEntity
     return Effect().reply(c.replyTo(), new BranchesShown(state.ledger().standing().branches()));
   }
 
-  private ReplyEffect<VolumeEvent, VolumeState> onGetBranchHistory(
-      Live state, GetBranchHistory c) {
+  private ReplyEffect<VolumeEvent, VolumeState> onGetBranchHistory(Live state, GetBranchHistory c) {
     return VolumeRoles.branchView(state, persistenceIdOf(name), c.branch())
         .map(view -> Effect().reply(c.replyTo(), (Reply) new History(c.call(), view)))
         .orElseGet(
@@ -1313,6 +1445,7 @@ public final class VolumeEntity
   private void forget() {
     dismiss(ErrorCode.NOT_FOUND, "volume '" + name + "' was deleted");
     abandonJob();
+    abandonRetention();
     timers.cancel(INDEX_RETRY);
     tell("volume-deleted", "volume deleted");
   }
@@ -1375,7 +1508,9 @@ public final class VolumeEntity
     if (jobRuns || timers.isTimerActive(INDEX_RETRY) || !(state instanceof Live live)) {
       return;
     }
-    Optional<List<NodeHeader>> children = VolumeState.mergeDue(live);
+    long cut = retention.compacts ? live.ledger().horizon().seq() : 0;
+    Optional<List<NodeHeader>> children = VolumeState.mergeDue(live, cut);
+    mergeFromSeq = children.map(nodes -> nodes.get(0).firstSeq()).orElse(Long.MAX_VALUE);
     if (children.isPresent()) {
       begin(live, jobs.merge(live.ledger(), children.get()));
     } else if (leafIsDue(live)) {
@@ -1387,6 +1522,7 @@ public final class VolumeEntity
     long number = ++job;
     VolumeId volume = live.ledger().settings().volume();
     jobRuns = true;
+    sweep = () -> result.thenCompose(built -> jobs.discard(volume, built.node()));
     context.pipeToSelf(
         result,
         (done, failure) ->
@@ -1400,6 +1536,8 @@ public final class VolumeEntity
       return discard(c);
     }
     jobRuns = false;
+    sweep = () -> {};
+    mergeFromSeq = Long.MAX_VALUE;
     failures = 0;
     return Effect()
         .persist((VolumeEvent) c.result())
@@ -1414,6 +1552,9 @@ public final class VolumeEntity
 
   /** The result of a job that was begun before a restart or for another incarnation. */
   private ReplyEffect<VolumeEvent, VolumeState> discard(IndexBuilt c) {
+    if (!jobRuns) {
+      sweep = () -> {};
+    }
     context.pipeToSelf(
         jobs.discard(c.volume(), c.result().node()),
         (done, failure) -> failure == null ? new DoChores() : new ChoreFailed("discard", failure));
@@ -1425,6 +1566,7 @@ public final class VolumeEntity
       return Effect().noReply();
     }
     jobRuns = false;
+    mergeFromSeq = Long.MAX_VALUE;
     Duration wait = backoff();
     context
         .getLog()
@@ -1442,6 +1584,7 @@ public final class VolumeEntity
   private void abandonJob() {
     job++;
     jobRuns = false;
+    mergeFromSeq = Long.MAX_VALUE;
   }
 
   private Duration backoff() {
@@ -1527,6 +1670,365 @@ public final class VolumeEntity
     return Effect().noReply();
   }
 
+  // ---- retention ------------------------------------------------------------------------------
+
+  private ReplyEffect<VolumeEvent, VolumeState> onSetRetention(Live state, SetRetention c) {
+    Optional<Refusal> invalid = c.policy().refuse();
+    if (invalid.isPresent()) {
+      return refused(0, c.replyTo(), invalid.get());
+    }
+    if (c.policy().equals(state.ledger().retained().policy())) {
+      return Effect().reply(c.replyTo(), new Summary(summary(state)));
+    }
+    return Effect()
+        .persist((VolumeEvent) new RetentionSet(c.policy(), now()))
+        .thenRun(() -> tell("retention-set", "retention changed"))
+        .thenRun(this::scheduleRetention)
+        .thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGetRetention(Live state, GetRetention c) {
+    Ledger ledger = state.ledger();
+    return Effect()
+        .reply(
+            c.replyTo(),
+            new RetentionShown(
+                ledger
+                    .retained()
+                    .summary(
+                        name,
+                        point(ledger.head()),
+                        point(ledger.horizon()),
+                        ledger.rawBytes(),
+                        ledger.storedBytes())));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onPin(Live state, PinPoint c) {
+    Ledger ledger = state.ledger();
+    if (!c.volume().equals(ledger.settings().volume())) {
+      return notFound(0, c.replyTo());
+    }
+    Optional<Refusal> refusal = RetentionRules.refusePin(ledger, c.holder(), c.seq(), c.onward());
+    if (refusal.isPresent()) {
+      return refused(0, c.replyTo(), refusal.get());
+    }
+    long until = now() + c.leaseMillis() * 1_000;
+    return Effect()
+        .persist((VolumeEvent) new PointPinned(c.holder(), c.seq(), c.onward(), until))
+        .thenRun(this::scheduleRetention)
+        .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onUnpin(Live state, UnpinPoint c) {
+    if (state.ledger().retained().pinOf(c.holder()).isEmpty()) {
+      return Effect().reply(c.replyTo(), new Done(0));
+    }
+    return Effect()
+        .persist((VolumeEvent) new PinsEnded(List.of(c.holder()), List.of(), false, "closed"))
+        .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onKeepTag(Live state, KeepTag c) {
+    Ledger ledger = state.ledger();
+    if (!c.volume().equals(ledger.settings().volume())) {
+      return notFound(0, c.replyTo());
+    }
+    Optional<Refusal> refusal =
+        c.tag().locked() ? RetentionRules.refuseTag(ledger, c.tag()) : Optional.empty();
+    if (refusal.isPresent()) {
+      return refused(0, c.replyTo(), refusal.get());
+    }
+    retention.tagsChanged = true;
+    List<KeptTag> tags = RetentionRules.with(ledger, c.tag());
+    if (tags.equals(ledger.retained().tags())) {
+      return Effect().reply(c.replyTo(), new Done(0));
+    }
+    return Effect()
+        .persist((VolumeEvent) new TagsKept(tags))
+        .thenRun(this::scheduleRetention)
+        .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  private void scheduleRetention(VolumeState state) {
+    if (state instanceof Live live
+        && RetentionRules.active(live.ledger())
+        && !timers.isTimerActive(RETENTION)) {
+      timers.startTimerWithFixedDelay(
+          RETENTION, new LookAfterHorizon(), parts.settings().retentionEvery());
+    }
+  }
+
+  private void abandonRetention() {
+    retention.job++;
+    retention.runs = false;
+    retention.compacts = false;
+    retention.fruitlessSeq = -1;
+    retention.abandoned.set(true);
+    timers.cancel(RETENTION);
+  }
+
+  /** One step at a time: each is persisted before the next begins (R1). */
+  private ReplyEffect<VolumeEvent, VolumeState> onLookAfterHorizon(Live state, LookAfterHorizon c) {
+    Ledger ledger = state.ledger();
+    if (retention.runs) {
+      return Effect().noReply();
+    }
+    if (!RetentionRules.active(ledger)) {
+      timers.cancel(RETENTION);
+      return Effect().noReply();
+    }
+    trimEvents(ledger);
+    Optional<PinsEnded> lapsed = RetentionRules.lapsed(ledger, now());
+    if (lapsed.isPresent()) {
+      return Effect().persist((VolumeEvent) lapsed.get()).thenNoReply();
+    }
+    List<Retained.Freed> freed = ledger.retained().freed();
+    long patience = parts.settings().freeDelay().toNanos() / 1_000;
+    if (!freed.isEmpty() && freed.get(0).timeMicros() + patience <= now()) {
+      run(
+          "deleting what is older than the horizon",
+          jobs.free(ledger.settings().volume(), freed.get(0)),
+          (number, done) -> new HistoryGone(number));
+    } else if (ledger.retained().policy().limited()) {
+      run(
+          "finding the horizon",
+          jobs.horizon(ledger, VolumeState.dark(state), RetentionRules.passable(ledger, now())),
+          HorizonFound::new);
+    }
+    return Effect().noReply();
+  }
+
+  private <T> void run(String what, CompletionStage<T> work, BiFunction<Long, T, Command> outcome) {
+    long number = ++retention.job;
+    retention.runs = true;
+    context.pipeToSelf(
+        work,
+        (done, failure) ->
+            failure == null
+                ? outcome.apply(number, done)
+                : new RetentionFailed(number, what, failure));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onHorizonFound(Live state, HorizonFound c) {
+    if (c.job() != retention.job) {
+      return Effect().noReply();
+    }
+    retention.runs = false;
+    Ledger ledger = state.ledger();
+    Optional<Mark> to =
+        c.to()
+            .filter(mark -> mark.seq() > ledger.horizon().seq())
+            .filter(mark -> mark.seq() <= ledger.retained().limitSeq());
+    if (to.isPresent()) {
+      Mark mark = to.get();
+      retention.tagsChanged = false;
+      run(
+          "asking which tags are to be kept",
+          parts
+              .keptTags()
+              .of(
+                  name,
+                  ledger.settings().volume(),
+                  ledger.retained().tags(),
+                  ledger.horizon().timeMicros(),
+                  mark.timeMicros()),
+          (number, tags) -> new TagsFound(number, mark, tags));
+      return Effect().noReply();
+    }
+    boolean waits =
+        ledger.horizon().seq() == retention.fruitlessSeq
+            && !ledger.retained().hasIdleLayers(ledger.horizon().seq());
+    if (!waits && RetentionRules.compactionDue(ledger)) {
+      return beginCompaction(ledger);
+    }
+    Optional<PinsEnded> loser = RetentionRules.loser(ledger);
+    if (loser.isPresent() && ledger.retained().freed().isEmpty()) {
+      PinsEnded lost = loser.get();
+      return Effect()
+          .persist((VolumeEvent) lost)
+          .thenRun(
+              () ->
+                  tell(
+                      "pins-lost",
+                      lost.reason() + ": given up " + lost.holders() + " " + lost.tags()))
+          .thenNoReply();
+    }
+    if (RetentionRules.overCap(ledger) && !retention.alerted) {
+      retention.alerted = true;
+      tell(
+          "cap-exceeded",
+          "the journal stores %d bytes, more than its cap: nothing more can be given up"
+              .formatted(ledger.storedBytes()));
+    }
+    return Effect().noReply();
+  }
+
+  /** What is to be kept is known before the rest is given up (R1, J8). */
+  private ReplyEffect<VolumeEvent, VolumeState> onTagsFound(Live state, TagsFound c) {
+    if (c.job() != retention.job) {
+      return Effect().noReply();
+    }
+    retention.runs = false;
+    Ledger ledger = state.ledger();
+    if (c.to().seq() > ledger.retained().limitSeq() || retention.tagsChanged) {
+      return Effect().noReply();
+    }
+    retention.alerted = false;
+    List<VolumeEvent> events = new ArrayList<>();
+    List<KeptTag> tags = RetentionRules.kept(ledger, c.tags(), now());
+    if (!tags.equals(ledger.retained().tags())) {
+      events.add(new TagsKept(tags));
+    }
+    events.add(new HorizonMoved(c.to().seq(), c.to().timeMicros()));
+    int tooMany = RetentionRules.tooMany(ledger, c.tags(), now());
+    return Effect()
+        .persist(events)
+        .thenRun(() -> tellTooMany(tooMany))
+        .thenRun((VolumeState next) -> context.getSelf().tell(new LookAfterHorizon()))
+        .thenNoReply();
+  }
+
+  private void tellTooMany(int tags) {
+    if (tags > 0) {
+      tell(
+          "tags-given-up",
+          "a volume keeps at most %d tags beyond its window: %d older ones were given up; thin them by a ladder"
+              .formatted(Retained.TAGS_MAX, tags));
+    }
+  }
+
+  /** A merge of nodes that are to be cut is awaited first. */
+  private ReplyEffect<VolumeEvent, VolumeState> beginCompaction(Ledger ledger) {
+    if (jobRuns && mergeFromSeq <= ledger.horizon().seq()) {
+      return Effect().noReply();
+    }
+    retention.compacts = true;
+    Compaction task = VolumeJobs.compaction(ledger, ledger.retained().attempts());
+    long firstNode = parts.nodeIds().getAsLong();
+    int nodes = Compaction.nodes(task.keptSeqs());
+    return Effect()
+        .persist((VolumeEvent) new CompactionBegan(task.attempt(), firstNode, nodes, now()))
+        .thenRun(() -> compact(task, firstNode))
+        .thenNoReply();
+  }
+
+  private void compact(Compaction task, long firstNode) {
+    AtomicBoolean abandoned = new AtomicBoolean();
+    retention.abandoned = abandoned;
+    run(
+        "cutting the history",
+        jobs.compact(task, firstNode, abandoned::get),
+        (number, outcome) -> new Compacted(number, task, outcome));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onCompacted(Live state, Compacted c) {
+    if (c.job() != retention.job
+        || !c.task().volume().equals(state.ledger().settings().volume())
+        || state
+            .ledger()
+            .retained()
+            .running()
+            .filter(running -> running.attempt() == c.task().attempt())
+            .isEmpty()) {
+      return discard(c);
+    }
+    retention.runs = false;
+    retention.compacts = false;
+    if (c.outcome().isEmpty()) {
+      retention.fruitlessSeq = c.task().horizonSeq();
+      return Effect().noReply();
+    }
+    return Effect()
+        .persist((VolumeEvent) HistoryCompacted.of(c.task().attempt(), c.outcome().get(), now()))
+        .thenRun((VolumeState next) -> index(next))
+        .thenNoReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onLateCompaction(Gone state, Compacted c) {
+    return discard(c);
+  }
+
+  /** The result of a compaction that was begun before a restart or for another incarnation. */
+  private ReplyEffect<VolumeEvent, VolumeState> discard(Compacted c) {
+    c.outcome()
+        .ifPresent(
+            outcome ->
+                context.pipeToSelf(
+                    jobs.discard(c.task(), outcome),
+                    (done, failure) ->
+                        failure == null
+                            ? new DoChores()
+                            : new ChoreFailed("discarding a compaction", failure)));
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onHistoryGone(Live state, HistoryGone c) {
+    if (c.job() != retention.job) {
+      return Effect().noReply();
+    }
+    retention.runs = false;
+    return Effect()
+        .persist((VolumeEvent) new HistoryFreed())
+        .thenRun(() -> context.getSelf().tell(new LookAfterHorizon()))
+        .thenNoReply();
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onRetentionFailed(Live state, RetentionFailed c) {
+    if (c.job() == retention.job) {
+      retention.runs = false;
+      retention.compacts = false;
+      context
+          .getLog()
+          .warn("volume {}: {} failed and will be tried again", name, c.what(), c.failure());
+      index(state);
+    }
+    return Effect().noReply();
+  }
+
+  /**
+   * Deletes the events that neither a point nor a recovery needs: those of the cut history, as far
+   * as the older of the snapshots that are kept reaches.
+   */
+  private void trimEvents(Ledger ledger) {
+    List<NodeHeader> frontier = ledger.index().frontier();
+    if (retention.trims || frontier.isEmpty() || !frontier.get(0).base()) {
+      return;
+    }
+    int every = parts.settings().snapshotEvery();
+    long to =
+        Math.min(
+            frontier.get(0).lastEventNr(),
+            retention.snapshotEventNr - (long) (SNAPSHOTS_KEPT - 1) * every);
+    if (to < retention.trimmedEventNr + every) {
+      return;
+    }
+    retention.trims = true;
+    ActorRef<JournalProtocol.Response> done =
+        context.messageAdapter(
+            JournalProtocol.Response.class,
+            response ->
+                response instanceof DeleteMessagesSuccess gone
+                    ? new EventsTrimmed(gone.toSequenceNr())
+                    : new EventsTrimmed(-1));
+    Persistence.get(context.getSystem().classicSystem())
+        .journalFor("", ConfigFactory.empty())
+        .tell(
+            new JournalProtocol.DeleteMessagesTo(
+                persistenceIdOf(name), to, Adapter.toClassic(done)),
+            akka.actor.ActorRef.noSender());
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onEventsTrimmed(
+      VolumeState state, EventsTrimmed c) {
+    retention.trims = false;
+    if (c.toEventNr() < 0) {
+      context.getLog().warn("volume {}: old events were not deleted; tried again later", name);
+    } else {
+      retention.trimmedEventNr = c.toEventNr();
+    }
+    return Effect().noReply();
+  }
+
   // ---- events ---------------------------------------------------------------------------------
 
   @Override
@@ -1540,6 +2042,8 @@ public final class VolumeEntity
   public SignalHandler<VolumeState> signalHandler() {
     return newSignalHandlerBuilder()
         .onSignal(RecoveryCompleted.instance(), this::onRecovered)
+        .onSignal(PostStop.class, this::onStopped)
+        .onSignal(SnapshotCompleted.class, this::onSnapshotCompleted)
         .onSignal(SnapshotFailed.class, this::onSnapshotFailed)
         .build();
   }
@@ -1548,12 +2052,24 @@ public final class VolumeEntity
   private void onRecovered(VolumeState state) {
     disconnect();
     abandonJob();
+    abandonRetention();
     choreRuns = false;
     if (state instanceof Live live && live.ledger().tap().attached()) {
       awaitWord(live.ledger().tap().session());
     }
     scheduleChores(state);
     index(state);
+    scheduleRetention(state);
+  }
+
+  /** What runs brings nothing to anybody any more. */
+  private void onStopped(VolumeState state, PostStop stopped) {
+    retention.abandoned.set(true);
+    sweep.run();
+  }
+
+  private void onSnapshotCompleted(VolumeState state, SnapshotCompleted done) {
+    retention.snapshotEventNr = done.metadata().sequenceNr();
   }
 
   private void onSnapshotFailed(VolumeState state, SnapshotFailed failed) {
@@ -1563,7 +2079,7 @@ public final class VolumeEntity
             "volume {}: no snapshot; the next recovery reads more events", name, failed.failure());
   }
 
-  /** Events are the journal and are never deleted; only old snapshots are. */
+  /** Old snapshots go by their number; events only once retention has cut the history (R1). */
   @Override
   public RetentionCriteria retentionCriteria() {
     return RetentionCriteria.snapshotEvery(parts.settings().snapshotEvery(), SNAPSHOTS_KEPT);
@@ -1598,14 +2114,18 @@ public final class VolumeEntity
         ledger.settings().synchronous(),
         point(ledger.head()),
         point(ledger.horizon()),
-        ledger.counts().rawBytes(),
-        ledger.counts().storedBytes(),
+        ledger.rawBytes(),
+        ledger.storedBytes(),
         tap.attached(),
         tap.session() == 0 ? Optional.empty() : Optional.of(tap.address()),
         tap.attached() ? tapNode() : Optional.empty(),
         tap.attached() ? Optional.ofNullable(status) : Optional.empty(),
         tap.attached() && status != null ? statusMicros : 0,
-        VolumeState.dark(state));
+        VolumeState.dark(state),
+        ledger.retained().policy(),
+        ledger.retained().pins().size(),
+        ledger.retained().tags().size(),
+        ledger.retained().volume().lostHolds());
   }
 
   /** A reference to an actor of this node has no address of its own. */

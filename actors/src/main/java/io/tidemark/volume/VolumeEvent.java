@@ -2,7 +2,12 @@ package io.tidemark.volume;
 
 import com.fasterxml.jackson.annotation.JsonTypeName;
 import io.tidemark.index.NodeHeader;
+import io.tidemark.index.RunTable;
 import io.tidemark.position.VolumeId;
+import io.tidemark.retention.Compaction;
+import io.tidemark.retention.Compaction.RunRange;
+import io.tidemark.retention.KeptTag;
+import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.segment.SegmentMeta;
 import io.tidemark.serialization.TidemarkMessage;
 import java.nio.ByteBuffer;
@@ -141,6 +146,88 @@ public sealed interface VolumeEvent extends TidemarkMessage {
   /** What a broken session stored and never journaled is gone from the segment store. */
   @JsonTypeName("orphans-collected")
   record OrphansCollected(int session) implements VolumeEvent {}
+
+  /** How much history is kept from now on. */
+  @JsonTypeName("retention-set")
+  record RetentionSet(RetentionPolicy policy, long timeMicros) implements VolumeEvent {}
+
+  /** Somebody reads a point: it is kept until then. */
+  @JsonTypeName("point-pinned")
+  record PointPinned(String holder, long seq, boolean onward, long untilMicros)
+      implements VolumeEvent {}
+
+  /**
+   * Pins and tags end.
+   *
+   * @param holders whose pins end
+   * @param tags names of tags whose points are given up
+   * @param forced whether the hard cap ended them
+   * @param reason in words
+   */
+  @JsonTypeName("pins-ended")
+  record PinsEnded(List<String> holders, List<String> tags, boolean forced, String reason)
+      implements VolumeEvent {}
+
+  /** The tags of the volume that are to outlive the window. */
+  @JsonTypeName("tags-kept")
+  record TagsKept(List<KeptTag> tags) implements VolumeEvent {}
+
+  /** Points before {@code seq} are given up, but for those that a pin or a tag keeps. */
+  @JsonTypeName("horizon-moved")
+  record HorizonMoved(long seq, long timeMicros) implements VolumeEvent {}
+
+  /**
+   * A compaction may store data under its number, and index nodes, from now on.
+   *
+   * @param firstNode the first of {@code nodes} consecutive ids of index nodes
+   */
+  @JsonTypeName("compaction-began")
+  record CompactionBegan(int attempt, long firstNode, int nodes, long timeMicros)
+      implements VolumeEvent {}
+
+  /**
+   * The history up to a base has other places. Fields as in {@link Compaction.Outcome}.
+   *
+   * @param attempt number of the compaction
+   */
+  @JsonTypeName("history-compacted")
+  record HistoryCompacted(
+      int attempt,
+      NodeHeader base,
+      List<NodeHeader> layers,
+      List<NodeHeader> after,
+      long prefixEndSeq,
+      RunTable.Ref runs,
+      List<RunRange> freedRuns,
+      List<NodeHeader> freedTrees,
+      List<Long> freedNodes,
+      long segments,
+      RunTable.Size copied,
+      RunTable.Size freed,
+      long timeMicros)
+      implements VolumeEvent {
+
+    static HistoryCompacted of(int attempt, Compaction.Outcome outcome, long timeMicros) {
+      return new HistoryCompacted(
+          attempt,
+          outcome.base(),
+          outcome.layers(),
+          outcome.after(),
+          outcome.prefixEndSeq(),
+          outcome.runs(),
+          outcome.freedRuns(),
+          outcome.freedTrees(),
+          outcome.freedNodes(),
+          outcome.segments(),
+          outcome.copied(),
+          outcome.freed(),
+          timeMicros);
+    }
+  }
+
+  /** What the oldest compaction that had anything left to be deleted gave up is gone. */
+  @JsonTypeName("history-freed")
+  record HistoryFreed() implements VolumeEvent {}
 
   /** The storage of a deleted incarnation is gone. */
   @JsonTypeName("storage-freed")

@@ -105,7 +105,10 @@ public final class VolumeHistories {
     return new Count(segments, writes);
   }
 
-  /** Leaves out what became another line of history: it was written after the fork and before it happened. */
+  /**
+   * Leaves out what became another line of history: it was written after the fork and before it
+   * happened.
+   */
   private static List<SegmentEntry> withoutLeft(List<Line> lines) {
     List<SegmentEntry> kept = new ArrayList<>();
     for (Line line : lines) {
@@ -172,7 +175,8 @@ public final class VolumeHistories {
 
   private static Optional<SegmentEntry> segment(EventEnvelope envelope) {
     return envelope.event() instanceof SegmentJournaled e
-        ? Optional.of(new SegmentEntry(e.decoded(), e.number(), envelope.sequenceNr()))
+        ? Optional.of(
+            new SegmentEntry(e.decoded(), e.number(), envelope.sequenceNr(), e.storedBytes()))
         : Optional.empty();
   }
 

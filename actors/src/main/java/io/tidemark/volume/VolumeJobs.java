@@ -1,17 +1,27 @@
 package io.tidemark.volume;
 
+import io.tidemark.index.BaseLayers;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.index.SegmentEntry;
 import io.tidemark.index.SegmentHistory;
+import io.tidemark.point.DarkInterval;
 import io.tidemark.position.VolumeId;
+import io.tidemark.retention.Compaction;
+import io.tidemark.retention.Compaction.Outcome;
+import io.tidemark.retention.Compaction.RunRange;
+import io.tidemark.retention.Compactor;
 import io.tidemark.segment.SegmentRef;
 import io.tidemark.volume.Ledger.Doomed;
+import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
+import io.tidemark.volume.Retained.Freed;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.BooleanSupplier;
+import java.util.function.Predicate;
 
 /** A volume's slow work, off the actor's thread: each method returns a stage and keeps nothing. */
 final class VolumeJobs {
@@ -47,14 +57,10 @@ final class VolumeJobs {
     return (from, to) ->
         all.segments(from, to)
             .thenApply(
-                found ->
-                    found.stream()
-                        .flatMap(entry -> remaining(left, entry).stream())
-                        .toList());
+                found -> found.stream().flatMap(entry -> remaining(left, entry).stream()).toList());
   }
 
-  private static Optional<SegmentEntry> remaining(
-      List<Standing.Branch> left, SegmentEntry entry) {
+  private static Optional<SegmentEntry> remaining(List<Standing.Branch> left, SegmentEntry entry) {
     Optional<SegmentEntry> rest = Optional.of(entry);
     for (Standing.Branch branch : left) {
       rest = rest.flatMap(e -> branch.has(e) ? e.upTo(branch.fork().seq()) : Optional.of(e));
@@ -141,11 +147,108 @@ final class VolumeJobs {
     return parts.store().deleteOrphans(new SegmentRef(volume, number));
   }
 
-  /** Deletes a whole incarnation: data first, then the index nodes that its events tell of. */
+  /**
+   * Where the horizon may move to: the end of the last leaf that passes and is a recovery point.
+   *
+   * @param dark intervals without recovery points
+   */
+  CompletionStage<Optional<Mark>> horizon(
+      Ledger ledger, List<DarkInterval> dark, Predicate<NodeHeader> passable) {
+    return CompletableFuture.supplyAsync(
+        () -> {
+          Optional<NodeHeader> last = lastLeaf(ledger, passable);
+          for (int i = dark.size() - 1; i >= 0 && last.isPresent(); i--) {
+            long seq = last.get().lastSeq();
+            long from = dark.get(i).fromSeq();
+            if (seq >= from && seq <= dark.get(i).toSeq()) {
+              last = lastLeaf(ledger, passable.and(node -> node.lastSeq() < from));
+            }
+          }
+          return last.map(node -> new Mark(node.lastSeq(), node.lastTimeMicros()));
+        },
+        parts.retentionExecutor());
+  }
+
+  private Optional<NodeHeader> lastLeaf(Ledger ledger, Predicate<NodeHeader> passable) {
+    return new BaseLayers(parts.indexStore())
+        .cut(
+            ledger.settings().volume(),
+            ledger.index().frontier(),
+            node -> node.base() || passable.test(node))
+        .last();
+  }
+
+  /** What compaction {@code attempt} has to do. */
+  static Compaction compaction(Ledger ledger, int attempt) {
+    long horizon = ledger.horizon().seq();
+    return new Compaction(
+        ledger.settings().volume(),
+        ledger.index().frontier(),
+        ledger.retained().layers(),
+        ledger.retained().runs(),
+        horizon,
+        ledger.retained().keptSeqs(horizon),
+        attempt);
+  }
+
+  /**
+   * Cuts the history.
+   *
+   * @param firstNode the first of the ids that its index nodes may have
+   * @param abandoned tells that nobody waits for it any more
+   */
+  CompletionStage<Optional<Outcome>> compact(
+      Compaction task, long firstNode, BooleanSupplier abandoned) {
+    long[] next = {firstNode};
+    Compactor compactor =
+        new Compactor(parts.store(), parts.indexStore(), () -> next[0]++, abandoned);
+    return CompletableFuture.supplyAsync(
+        () -> compactor.run(task, parts.histories().of(persistenceId)), parts.retentionExecutor());
+  }
+
+  /** Deletes what a compaction brought for nothing. */
+  CompletionStage<Void> discard(Compaction task, Outcome outcome) {
+    Compactor compactor =
+        new Compactor(parts.store(), parts.indexStore(), parts.nodeIds(), () -> false);
+    RunRange runs = Compaction.runsOf(task.attempt());
+    return parts
+        .store()
+        .deleteRuns(task.volume(), runs.session(), runs.firstRun(), runs.lastRun())
+        .thenRunAsync(() -> compactor.discard(task, outcome), parts.retentionExecutor());
+  }
+
+  /** Deletes what a compaction gave up: data first, then index nodes. */
+  CompletionStage<Void> free(VolumeId volume, Freed freed) {
+    CompletionStage<Void> runs = CompletableFuture.completedStage(null);
+    for (RunRange range : freed.runs()) {
+      runs =
+          runs.thenCompose(
+              done ->
+                  parts
+                      .store()
+                      .deleteRuns(volume, range.session(), range.firstRun(), range.lastRun()));
+    }
+    return runs.thenRunAsync(
+        () -> deleteNodes(volume, freed.trees(), freed.nodes()), parts.retentionExecutor());
+  }
+
+  private void deleteNodes(VolumeId volume, List<NodeHeader> trees, List<Long> nodes) {
+    BaseLayers layers = new BaseLayers(parts.indexStore());
+    trees.forEach(tree -> layers.deleteTree(volume, tree));
+    nodes.forEach(node -> layers.delete(volume, node));
+  }
+
+  /**
+   * Deletes a whole incarnation: data first, then index nodes from the top, then those that its
+   * remaining events tell of, which may be parents that others are found by.
+   */
   CompletionStage<Void> free(Doomed doomed) {
     return parts
         .store()
         .deleteVolume(doomed.volume(), doomed.lastSession())
+        .thenRunAsync(
+            () -> deleteNodes(doomed.volume(), doomed.trees(), doomed.nodes()),
+            parts.indexExecutor())
         .thenCompose(
             done ->
                 parts

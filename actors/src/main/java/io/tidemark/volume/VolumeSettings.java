@@ -17,6 +17,8 @@ import java.time.Duration;
  * @param tailSegmentsMax appends wait while the tail is longer
  * @param tailWritesMax appends wait while the tail is longer
  * @param snapshotEvery events between snapshots
+ * @param retentionEvery how often the horizon is looked after
+ * @param freeDelay how long what a compaction gave up is still there for who reads it just then
  */
 public record VolumeSettings(
     Duration sessionSilence,
@@ -27,7 +29,9 @@ public record VolumeSettings(
     int leafWrites,
     int tailSegmentsMax,
     int tailWritesMax,
-    int snapshotEvery) {
+    int snapshotEvery,
+    Duration retentionEvery,
+    Duration freeDelay) {
 
   /** Reads {@code tidemark.volume}. */
   public static VolumeSettings of(Config config) {
@@ -41,6 +45,8 @@ public record VolumeSettings(
         volume.getInt("leaf-writes"),
         volume.getInt("tail-segments-max"),
         volume.getInt("tail-writes-max"),
-        volume.getInt("snapshot-every"));
+        volume.getInt("snapshot-every"),
+        volume.getDuration("retention-every"),
+        volume.getDuration("free-delay"));
   }
 }

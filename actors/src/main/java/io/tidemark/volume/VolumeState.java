@@ -14,20 +14,28 @@ import io.tidemark.volume.Ledger.Indexed;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.BranchFollowed;
+import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
+import io.tidemark.volume.VolumeEvent.HistoryFreed;
+import io.tidemark.volume.VolumeEvent.HorizonMoved;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
+import io.tidemark.volume.VolumeEvent.PinsEnded;
+import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.ReplicaMade;
+import io.tidemark.volume.VolumeEvent.RetentionSet;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.StorageFreed;
 import io.tidemark.volume.VolumeEvent.SyncCompleted;
+import io.tidemark.volume.VolumeEvent.TagsKept;
 import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
-import io.tidemark.volume.VolumeEvent.BranchFollowed;
-import io.tidemark.volume.VolumeEvent.HistoryForked;
-import io.tidemark.volume.VolumeEvent.ReplicaMade;
 import io.tidemark.volume.VolumeEvent.VolumeFenced;
 import io.tidemark.volume.VolumeEvent.VolumePromoted;
 import java.util.ArrayList;
@@ -279,12 +287,21 @@ public sealed interface VolumeState extends TidemarkMessage {
         dark(state),
         ledger.index().frontier(),
         ledger.index().tailFromEventNr(),
-        ledger.eventNr());
+        ledger.eventNr(),
+        ledger.retained().layers(),
+        ledger.retained().keptSeqs(ledger.horizon().seq()),
+        ledger.settings().createdMicros());
   }
 
-  /** The oldest {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4). */
-  static Optional<List<NodeHeader>> mergeDue(Live state) {
-    List<NodeHeader> frontier = state.ledger().index().frontier();
+  /**
+   * The oldest {@link IndexWriter#FAN_OUT} nodes of the lowest level that is full (X4).
+   *
+   * @param afterSeq nodes that begin at or before it are being cut: they and those of their level
+   *     beside them are left alone
+   */
+  static Optional<List<NodeHeader>> mergeDue(Live state, long afterSeq) {
+    List<NodeHeader> frontier =
+        state.ledger().index().frontier().stream().filter(node -> !node.base()).toList();
     int end = frontier.size();
     // Levels fall from the oldest node to the newest: the last run of a level is the lowest.
     while (end > 0) {
@@ -292,7 +309,7 @@ public sealed interface VolumeState extends TidemarkMessage {
       while (begin > 0 && frontier.get(begin - 1).level() == frontier.get(end - 1).level()) {
         begin--;
       }
-      if (end - begin >= IndexWriter.FAN_OUT) {
+      if (end - begin >= IndexWriter.FAN_OUT && frontier.get(begin).firstSeq() > afterSeq) {
         return Optional.of(List.copyOf(frontier.subList(begin, begin + IndexWriter.FAN_OUT)));
       }
       end = begin;
@@ -365,6 +382,17 @@ public sealed interface VolumeState extends TidemarkMessage {
     if (event instanceof OrphansCollected e) {
       return ledger.withChores(ledger.chores().withoutOrphansOf(e.session()));
     }
+    if (event instanceof ReplicaMade
+        || event instanceof VolumeFenced
+        || event instanceof VolumePromoted
+        || event instanceof BranchFollowed) {
+      return standing(ledger, event);
+    }
+    return retaining(ledger, ledger.retained(), event);
+  }
+
+  /** Events of roles. */
+  private static Ledger standing(Ledger ledger, VolumeEvent event) {
     Ledger stands = ledger.withStanding(changed(ledger.standing(), event));
     return event instanceof ReplicaMade || event instanceof VolumeFenced
         ? stands
@@ -389,6 +417,49 @@ public sealed interface VolumeState extends TidemarkMessage {
     throw new IllegalStateException("no transition for " + event);
   }
 
+  /** Events of retention. */
+  private static Ledger retaining(Ledger ledger, Retained retained, VolumeEvent event) {
+    if (event instanceof RetentionSet e) {
+      return ledger.withRetained(retained.withPolicy(e.policy()));
+    }
+    if (event instanceof PointPinned e) {
+      return ledger.withRetained(
+          retained.withPin(new Retained.Pin(e.holder(), e.seq(), e.onward(), e.untilMicros())));
+    }
+    if (event instanceof PinsEnded e) {
+      return ledger.withRetained(retained.ended(e));
+    }
+    if (event instanceof TagsKept e) {
+      return ledger.withRetained(retained.withTags(e.tags()));
+    }
+    if (event instanceof HorizonMoved e) {
+      return ledger.withHorizonMoved(new Mark(e.seq(), e.timeMicros()));
+    }
+    if (event instanceof CompactionBegan e) {
+      return ledger.withRetained(
+          retained.began(
+              new Retained.Running(e.attempt(), e.firstNode(), e.nodes()), e.timeMicros()));
+    }
+    if (event instanceof HistoryCompacted e) {
+      return ledger.withRetained(retained.compacted(e)).withIndex(compacted(ledger.index(), e));
+    }
+    if (event instanceof HistoryFreed) {
+      return ledger.withRetained(retained.deleted());
+    }
+    throw new IllegalStateException("no transition for " + event);
+  }
+
+  private static Indexed compacted(Indexed index, HistoryCompacted e) {
+    List<NodeHeader> frontier = new ArrayList<>();
+    frontier.add(e.base());
+    frontier.addAll(e.after());
+    index.frontier().stream()
+        .filter(node -> node.firstSeq() > e.prefixEndSeq())
+        .forEach(frontier::add);
+    return new Indexed(
+        List.copyOf(frontier), index.tailFromEventNr(), index.tailSegments(), index.tailWrites());
+  }
+
   private static VolumeState created(VolumeState state, VolumeCreated e) {
     long eventNr = state.eventNr() + 1;
     Mark base = new Mark(0, e.timeMicros());
@@ -405,6 +476,7 @@ public sealed interface VolumeState extends TidemarkMessage {
             List.of(),
             new Indexed(List.of(), eventNr + 1, 0, 0),
             new Ledger.Chores(List.of(), state.doomed()),
+            Retained.ALL,
             Ledger.Continuity.NONE,
             Standing.PRIMARY));
   }
@@ -413,8 +485,30 @@ public sealed interface VolumeState extends TidemarkMessage {
     Ledger last = live.ledger().next();
     Doomed doomed =
         new Doomed(
-            last.settings().volume(), last.tap().session(), last.bornEventNr(), last.eventNr());
+            last.settings().volume(),
+            last.tap().session(),
+            last.bornEventNr(),
+            last.eventNr(),
+            doomedTrees(last),
+            doomedNodes(last));
     return new Deleted(last.eventNr(), last.chores().withDoomed(doomed).doomed());
+  }
+
+  private static List<NodeHeader> doomedTrees(Ledger last) {
+    List<NodeHeader> trees = new ArrayList<>(last.index().frontier());
+    trees.addAll(last.retained().layers());
+    last.retained().freed().forEach(freed -> trees.addAll(freed.trees()));
+    return List.copyOf(trees);
+  }
+
+  private static List<Long> doomedNodes(Ledger last) {
+    List<Long> nodes = new ArrayList<>();
+    last.retained().freed().forEach(freed -> nodes.addAll(freed.nodes()));
+    last.retained().running().ifPresent(running -> nodes.addAll(running.nodeIds()));
+    if (last.retained().runs().id() != 0) {
+      nodes.add(last.retained().runs().id());
+    }
+    return List.copyOf(nodes);
   }
 
   private static VolumeState freed(VolumeState state, StorageFreed e) {

@@ -34,8 +34,7 @@ class PlanStateTest {
   }
 
   private static PlanRun run(Kind kind, String from, String to) {
-    PlanRun.Volume volume =
-        new PlanRun.Volume(DISK, 512, 1, new UUID(1, 2), 7, false, -1, 0, 0, 0);
+    PlanRun.Volume volume = new PlanRun.Volume(DISK, 512, 1, new UUID(1, 2), 7, false, -1, 0, 0, 0);
     return new PlanRun(
         new UUID(3, 4),
         1,
@@ -98,9 +97,7 @@ class PlanStateTest {
     Live tested = ended(ready(), run(Kind.TEST, "a", "b"));
     assertEquals(EnumSet.of(Kind.CLEANUP), allowed(tested));
     Live there =
-        (Live)
-            PlanState.apply(
-                ready(), new PlanEvent.RunNoted(new PlanNote(2, "b", "Committed")));
+        (Live) PlanState.apply(ready(), new PlanEvent.RunNoted(new PlanNote(2, "b", "Committed")));
     assertEquals(EnumSet.of(Kind.FAILBACK, Kind.FORCED), allowed(there));
     assertEquals("Ready", ended(there, run(Kind.FAILBACK, "b", "a")).text());
     assertEquals("Ready", ended(over, run(Kind.COMMIT, "b", "a")).text());
@@ -112,9 +109,7 @@ class PlanStateTest {
     PlanRun run = run(Kind.PLANNED, "a", "b");
     PlanEvent failure = new PlanEvent.RunFailed(0, ErrorCode.FAILED, "no", 5);
     Live early =
-        (Live)
-            PlanState.apply(
-                PlanState.apply(ready(), new PlanEvent.RunBegan(run)), failure);
+        (Live) PlanState.apply(PlanState.apply(ready(), new PlanEvent.RunBegan(run)), failure);
     assertEquals(EnumSet.of(Kind.PLANNED, Kind.FORCED, Kind.ROLLBACK), allowed(early));
     assertTrue(PlanState.resumes(early, Kind.PLANNED));
     assertFalse(PlanState.resumes(early, Kind.FORCED));
@@ -175,17 +170,13 @@ class PlanStateTest {
     assertEquals(
         ErrorCode.INVALID,
         refused(new PlanSpec("p", List.of(step, step), "a", "b", 0, AfterLimit.STAY, 0, 0)));
-    assertEquals(
-        ErrorCode.INVALID, refused(spec(List.of(new Hook("c", "x.sh", List.of(), 1, 0)))));
+    assertEquals(ErrorCode.INVALID, refused(spec(List.of(new Hook("c", "x.sh", List.of(), 1, 0)))));
     assertEquals(
         ErrorCode.INVALID, refused(spec(List.of(new Hook("a", "../x.sh", List.of(), 1, 0)))));
-    assertEquals(
-        ErrorCode.INVALID, refused(spec(List.of(new Hook("a", "x.sh", List.of(), 0, 0)))));
+    assertEquals(ErrorCode.INVALID, refused(spec(List.of(new Hook("a", "x.sh", List.of(), 0, 0)))));
     assertEquals(
         ErrorCode.INVALID,
-        assertThrows(
-                Refusal.class,
-                () -> new RunOrder(Kind.PLANNED, "seq:4", List.of()).checked())
+        assertThrows(Refusal.class, () -> new RunOrder(Kind.PLANNED, "seq:4", List.of()).checked())
             .code());
   }
 }

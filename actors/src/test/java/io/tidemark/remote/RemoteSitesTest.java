@@ -57,12 +57,12 @@ class RemoteSitesTest {
 
   private static String site(String name, String more) {
     return """
-        tidemark.site.name = %s
-        tidemark.remote { poll-every = 200 ms, silence = 2 s }
-        tidemark.serialization.types { echo = "%s", said = "%s" }
-        tidemark.akka.cluster.seed-node-timeout = 2 s
-        tidemark.akka.cluster.multi-data-center.failure-detector.acceptable-heartbeat-pause = 3 s
-        """
+    tidemark.site.name = %s
+    tidemark.remote { poll-every = 200 ms, silence = 2 s }
+    tidemark.serialization.types { echo = "%s", said = "%s" }
+    tidemark.akka.cluster.seed-node-timeout = 2 s
+    tidemark.akka.cluster.multi-data-center.failure-detector.acceptable-heartbeat-pause = 3 s
+    """
             .formatted(name, Echo.class.getName(), Said.class.getName())
         + more;
   }
@@ -212,7 +212,9 @@ class RemoteSitesTest {
       assertTrue(gone.getMessage().contains("nothing was sent"), gone.getMessage());
 
       SiteSystem second = a.startNode();
-      assertEquals(MemberStatus.up(), Cluster.get(second.system()).selfMember().status());
+      await(
+          "the new node is up",
+          () -> Cluster.get(second.system()).selfMember().status().equals(MemberStatus.up()));
       for (int i = 0; i < 12; i++) {
         VolumeName name = new VolumeName("v" + i);
         get(second.site().createVolume(name, VOLUME_BYTES, false));
@@ -252,6 +254,7 @@ class RemoteSitesTest {
     String knowsA = "tidemark.cluster.other-sites = [\"127.0.0.1:" + portA + "\"]\n";
     try (TestSite a = new TestSite(fixedA);
         TestSite b = new TestSite(fixedB);
+        TestSite amnesiac = new TestSite(site("b", "tidemark.cluster.port = " + portB + "\n"));
         TestSite firstB = new TestSite(fixedB + knowsA)) {
       SiteSystem lonely = firstB.startNode();
       SiteSystem stranger = a.startNode();
@@ -269,6 +272,13 @@ class RemoteSitesTest {
       awaitMutual(joined, lonely);
 
       firstB.crash(lonely);
+      // As one that was restarted while the other could not be reached: it is not the member whose
+      // address it has.
+      SiteSystem apart = amnesiac.startNode();
+      assertTrue(get(apart.remotes().rejoin()).contains("younger"));
+      assertFalse(reachable(joined, "b"));
+      assertFalse(joined.remotes().rejoin().toCompletableFuture().isDone());
+      amnesiac.crash(apart);
       SiteSystem back = b.startNode();
       awaitMutual(joined, back);
 
@@ -312,15 +322,13 @@ class RemoteSitesTest {
               heard.stream()
                   .anyMatch(
                       e -> e.type().equals("clock-offset") && e.message().contains("ahead of")));
-      for (TestSite site : List.of(a, b)) {
-        SiteSystem node = site.nodes.get(0);
-        VolumeName disk = new VolumeName("disk");
-        get(node.site().createVolume(disk, VOLUME_BYTES, false));
-        JournalSession session =
-            get(node.journal().attach(TestSite.tap(disk, java.util.UUID.randomUUID())));
-        SegmentMeta meta = TestSite.segment(1, 10, session.grant().headTime().micros());
-        assertEquals(new WriteSeq(10), get(session.append(meta, TestSite.data(meta))));
-      }
+      VolumeName disk = new VolumeName("disk");
+      get(there.site().createVolume(disk, VOLUME_BYTES, false));
+      get(here.site().createVolume(disk, VOLUME_BYTES, false));
+      JournalSession session =
+          get(here.journal().attach(TestSite.tap(disk, java.util.UUID.randomUUID())));
+      SegmentMeta meta = TestSite.segment(1, 10, session.grant().headTime().micros());
+      assertEquals(new WriteSeq(10), get(session.append(meta, TestSite.data(meta))));
     }
   }
 }

@@ -42,8 +42,8 @@ class SiteMessagesTest {
           "site-description",
           "bf647369746561626776657273696f6e63312e306b636c6f636b4d6963726f73056d7374"
               + "61727465644d6963726f73046d636c75737465724d6963726f7303676d656d6265727381"
-              + "6e31302e302e302e323a323535323069616464726573736573bf687461702d6c696e6b6d"
-              + "31302e302e302e323a38343731ffff",
+              + "7031302e302e302e323a3235353230233769616464726573736573bf687461702d6c696e"
+              + "6b6d31302e302e302e323a38343731ff6b696e6361726e6174696f6e07ff",
           "rejoin-sites",
           "bf66726561736f6e67796f756e676572ff",
           "forget-site",
@@ -58,7 +58,7 @@ class SiteMessagesTest {
   private static final SiteQuery.Describe DESCRIBE = new SiteQuery.Describe("a", "10.0.0.1:25520");
   private static final SiteQuery.Description DESCRIPTION =
       new SiteQuery.Description(
-          "b", "1.0", 5, 4, 3, List.of("10.0.0.2:25520"), Map.of("tap-link", "10.0.0.2:8471"));
+          "b", "1.0", 5, 4, 3, List.of("10.0.0.2:25520#7"), Map.of("tap-link", "10.0.0.2:8471"), 7);
 
   private static ActorTestKit kit;
   private static EventSerializer serializer;

@@ -29,12 +29,17 @@ import io.tidemark.image.ImageEvent;
 import io.tidemark.image.ImageSpec;
 import io.tidemark.image.ImageState;
 import io.tidemark.index.NodeHeader;
+import io.tidemark.index.RunTable;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.link.LinkDirectory;
 import io.tidemark.link.LinkEvent;
 import io.tidemark.link.LinkRules;
 import io.tidemark.link.LinkSpec;
+import io.tidemark.link.LinkState;
+import io.tidemark.order.ApplicationResult;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.plan.PlanCommand;
 import io.tidemark.plan.PlanDirectory;
 import io.tidemark.plan.PlanEvent;
@@ -45,9 +50,6 @@ import io.tidemark.plan.PlanState;
 import io.tidemark.plan.PlanSummary;
 import io.tidemark.plan.RecoveryPlan;
 import io.tidemark.plan.RunOrder;
-import io.tidemark.order.ApplicationResult;
-import io.tidemark.order.OrderKind;
-import io.tidemark.order.TapOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.RecoveryPoint;
@@ -58,6 +60,9 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.replication.Throttle;
+import io.tidemark.retention.Compaction;
+import io.tidemark.retention.KeptTag;
+import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.site.DirectoryEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.tag.ConsistencyTag;
@@ -133,16 +138,14 @@ class EventSerializerTest {
       new Schedule("s", 1, 3_600, "s-{time}", false, List.of());
 
   private static final LinkSpec LINK =
-      new LinkSpec(
-          "l", TAP, List.of(new VolumeName("d")), Optional.of("g"), "site-1", "site-2");
+      new LinkSpec("l", TAP, List.of(new VolumeName("d")), Optional.of("g"), "site-1", "site-2");
 
   private static final LinkRules RULES =
       new LinkRules(
           new Throttle(
               2_500_000,
               List.of(
-                  new Throttle.Window(
-                      List.of(java.time.DayOfWeek.MONDAY), 480, 1_080, 625_000))),
+                  new Throttle.Window(List.of(java.time.DayOfWeek.MONDAY), 480, 1_080, 625_000))),
           7,
           30);
 
@@ -210,8 +213,7 @@ class EventSerializerTest {
           0,
           List.of(),
           List.of(
-              new PlanRun.Volume(
-                  new VolumeName("d"), 1 << 20, 1, TAP, 12, false, 9, 8, 0, 4_096)),
+              new PlanRun.Volume(new VolumeName("d"), 1 << 20, 1, TAP, 12, false, 9, 8, 0, 4_096)),
           8_000,
           0,
           0);
@@ -242,6 +244,34 @@ class EventSerializerTest {
     all.put(
         "history-forked.1",
         new VolumeEvent.HistoryForked("main-after-9", 9, 4_999, 2, 7, "site a is back", 5_004));
+    RetentionPolicy policy =
+        new RetentionPolicy(
+            86_400_000_000L, 50L << 30, 60L << 30, List.of(new RetentionPolicy.Rung(0, 7)));
+    all.put("retention-set.1", new VolumeEvent.RetentionSet(policy, 6_000));
+    all.put("point-pinned.1", new VolumeEvent.PointPinned("image:d", 9, false, 7_000));
+    all.put(
+        "pins-ended.1",
+        new VolumeEvent.PinsEnded(List.of("image:d"), List.of("t"), true, "closed"));
+    all.put("tags-kept.1", new VolumeEvent.TagsKept(List.of(new KeptTag("t", 9, 8, true))));
+    all.put("horizon-moved.1", new VolumeEvent.HorizonMoved(160, 2_000));
+    all.put("compaction-began.1", new VolumeEvent.CompactionBegan(4, 77, 3, 6_001));
+    all.put(
+        "history-compacted.1",
+        new VolumeEvent.HistoryCompacted(
+            4,
+            NODE,
+            List.of(NODE),
+            List.of(NODE),
+            160,
+            new RunTable.Ref(88, 1),
+            List.of(new Compaction.RunRange(1, 0, 9)),
+            List.of(NODE),
+            List.of(5L),
+            16,
+            new RunTable.Size(10, 9),
+            new RunTable.Size(20, 19),
+            6_002));
+    all.put("history-freed.1", new VolumeEvent.HistoryFreed());
     all.put("volume-listed.1", new DirectoryEvent.VolumeListed(new VolumeName("disk")));
     all.put("volume-unlisted.1", new DirectoryEvent.VolumeUnlisted(new VolumeName("disk")));
     all.put("image-requested.1", new ImageEvent.ImageRequested(IMAGE));
@@ -301,8 +331,7 @@ class EventSerializerTest {
         new PlanEvent.RunFailed(1, ErrorCode.NOT_ACKNOWLEDGED, "no answer", 8_002));
     all.put("plan-run-resumed.1", new PlanEvent.RunResumed(8_003));
     all.put("plan-run-ended.1", new PlanEvent.RunEnded(8_004));
-    all.put(
-        "plan-run-noted.1", new PlanEvent.RunNoted(new PlanNote(3, "site-1", "FailingBack")));
+    all.put("plan-run-noted.1", new PlanEvent.RunNoted(new PlanNote(3, "site-1", "FailingBack")));
     all.put("plan-source-fenced.1", new PlanEvent.SourceFenced(d, 12, 8_005));
     all.put("plan-listed.1", new PlanDirectory.PlanListed("p"));
     all.put("plan-unlisted.1", new PlanDirectory.PlanUnlisted("p"));
@@ -389,6 +418,46 @@ class EventSerializerTest {
     assertThrows(IllegalArgumentException.class, () -> serializer.manifest("text"));
   }
 
+  /** What volumes, links and failovers say of roles; snapshots of links. */
+  @Test
+  void shouldRoundTripRolesAndLinks() {
+    VolumeState state = VolumeState.EMPTY;
+    for (VolumeEvent event :
+        List.of(
+            new VolumeEvent.VolumeCreated(ID, 1 << 20, true, 1_000),
+            new VolumeEvent.TapAttached(1, TAP, "here", 1_001),
+            VolumeEvent.SegmentJournaled.of(1L << 32, TestSite.segment(1, 15, 2_000), 777),
+            new VolumeEvent.VolumeFenced("promoted elsewhere", 3_006),
+            new VolumeEvent.HistoryForked("main-after-11", 11, 2_009, 0, 0, "why", 3_007),
+            new VolumeEvent.ReplicaMade(TAP, "site a", 3_008),
+            new VolumeEvent.EpochRaised(2, 3_009),
+            new VolumeEvent.BranchFollowed("epoch-2"),
+            new VolumeEvent.VolumePromoted("epoch-3", true, 3_010))) {
+      state = VolumeState.apply(state, event);
+      roundTrip(state);
+    }
+    LinkState link = LinkState.EMPTY;
+    for (LinkEvent event :
+        List.of(
+            new LinkEvent.LinkCreated(LINK, RULES, 7_000),
+            new LinkEvent.LaneAdvanced(new VolumeName("d"), 9, 8, 7, 6, true),
+            new LinkEvent.LaneBroken(new VolumeName("d"), ErrorCode.FENCED, "why", 7_001),
+            new LinkEvent.LinkPaused(7_002))) {
+      link = LinkState.apply(link, event);
+      roundTrip(link);
+    }
+    TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
+    roundTrip(new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
+    roundTrip(new VolumeEntity.PromoteVolume(2, -1, true, probe.getRef()));
+    roundTrip(new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranches(probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranchHistory(1, "b", probe.getRef()));
+    roundTrip(new VolumeEntity.GetProgress(1, 9, probe.getRef()));
+    roundTrip(
+        new VolumeEntity.Progress(
+            1, ID, 512, "Replica", 2, "main", 9, 8, 7, 6, 5, true, 4, 3, 2, Map.of(1L, 2L)));
+  }
+
   /** Snapshots of every state and messages with actor references come back as they were. */
   @Test
   void shouldRoundTripStatesAndMessages() {
@@ -405,12 +474,6 @@ class EventSerializerTest {
             new VolumeEvent.GapRecorded(12, 15, 3_002, "again"),
             new VolumeEvent.IndexAdvanced(NODE, List.of(), 1, 10),
             new VolumeEvent.SyncCompleted(15, 1, 3_005),
-            new VolumeEvent.VolumeFenced("promoted elsewhere", 3_006),
-            new VolumeEvent.HistoryForked("main-after-11", 11, 2_009, 0, 0, "why", 3_007),
-            new VolumeEvent.ReplicaMade(TAP, "site a", 3_008),
-            new VolumeEvent.EpochRaised(2, 3_009),
-            new VolumeEvent.BranchFollowed("epoch-2"),
-            new VolumeEvent.VolumePromoted("epoch-3", true, 3_010),
             new VolumeEvent.VolumeDeleted(ID, 5_000))) {
       state = VolumeState.apply(state, event);
       roundTrip(state);
@@ -418,17 +481,10 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
     SessionKey key = new SessionKey(ID, 2, 1);
     roundTrip(new VolumeEntity.CreateVolume(512, true, probe.getRef()));
-    roundTrip(
-        new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
-    roundTrip(new VolumeEntity.PromoteVolume(2, -1, true, probe.getRef()));
-    roundTrip(
-        new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
-    roundTrip(new VolumeEntity.GetBranches(probe.getRef()));
-    roundTrip(new VolumeEntity.GetBranchHistory(1, "b", probe.getRef()));
-    roundTrip(new VolumeEntity.GetProgress(1, 9, probe.getRef()));
-    roundTrip(
-        new VolumeEntity.Progress(
-            1, ID, 512, "Replica", 2, "main", 9, 8, 7, 6, 5, true, 4, 3, 2, Map.of(1L, 2L)));
+    roundTrip(new VolumeEntity.SetRetention(RetentionPolicy.ALL, probe.getRef()));
+    roundTrip(new VolumeEntity.PinPoint(ID, "image:d", 9, true, 5, probe.getRef()));
+    roundTrip(new VolumeEntity.UnpinPoint("image:d", probe.getRef()));
+    roundTrip(new VolumeEntity.KeepTag(ID, new KeptTag("t", 9, 8, true, 7), probe.getRef()));
     roundTrip(new VolumeEntity.AttachTap(TAP, "here", 512, 7, probe.getRef()));
     roundTrip(
         new VolumeEntity.AppendSegments(

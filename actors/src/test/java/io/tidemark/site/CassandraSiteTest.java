@@ -30,8 +30,10 @@ import io.tidemark.point.StoredPoints;
 import io.tidemark.position.At;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.MicroClock;
+import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
+import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.segment.SegmentKind;
 import io.tidemark.segment.SegmentMeta;
 import io.tidemark.tag.ConsistencyTag;
@@ -54,6 +56,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
@@ -67,6 +70,7 @@ class CassandraSiteTest {
   private static final Path LIB = Path.of("../persistence/cassandra-runtime/target/cassandra-lib");
   private static final int CHUNK_BYTES = 64 << 10;
   private static final long SIZE = 16L << 20;
+  private static final long WINDOW_SIZE = 256L << 10;
 
   private static EmbeddedCassandra cassandra;
   private static Config config;
@@ -110,10 +114,14 @@ class CassandraSiteTest {
   }
 
   private static SiteSystem node(Points points) throws Exception {
+    return node(points, config);
+  }
+
+  private static SiteSystem node(Points points, Config with) throws Exception {
     CassandraIndexStore index = new CassandraIndexStore(session, settings);
     SiteSystem node =
         SiteSystem.start(
-            config,
+            with,
             new SiteParts(
                 store,
                 new StoredIndexWriter(index, builders),
@@ -199,6 +207,78 @@ class CassandraSiteTest {
     }
   }
 
+  private record Write(int offset, byte[] data) {}
+
+  /** Four windows' worth of writes: open points stay exact, rows do not add up (J8). */
+  @Test
+  void shouldStayExactWhileTheHorizonMoves() throws Exception {
+    long seed = Long.getLong("seed", System.nanoTime());
+    System.out.println("CassandraSiteTest -Dseed=" + seed);
+    Random random = new Random(seed);
+    VolumeName name = new VolumeName("window");
+    Points points = points();
+    Config quick =
+        ConfigFactory.parseString(
+                "tidemark.volume.retention-every = 300 ms\n"
+                    + "tidemark.volume.free-delay = 1 s\n"
+                    + "tidemark.volume.leaf-segments = 8\n")
+            .withFallback(config);
+    SiteSystem node = node(points, quick);
+    try {
+      get(node.site().createVolume(name, WINDOW_SIZE, false));
+      get(
+          node.retention()
+              .setRetention(
+                  name, new RetentionPolicy(TimeUnit.SECONDS.toMicros(2), 0, 0, List.of())));
+      JournalSession tap =
+          get(node.journal().attach(new TapIdentity(name, new UUID(1, 1), "test", WINDOW_SIZE)));
+      List<Write> model = new ArrayList<>();
+      append(tap, random, model, 20);
+      long held = model.size();
+      get(
+          node.retention()
+              .hold(
+                  name,
+                  tap.grant().volume(),
+                  "image:held",
+                  new WriteSeq(held),
+                  false,
+                  Duration.ofMinutes(5)));
+      PointReader image = open(node, points, name, held);
+      long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(8);
+      while (System.nanoTime() < until || model.size() < 1_200) {
+        append(tap, random, model, 16);
+        HistoryView view = get(node.site().history(name));
+        long seq =
+            view.headSeq() - random.nextInt((int) (view.headSeq() - view.horizonSeq()) / 2 + 1);
+        exact(model, seq, open(node, points, name, seq));
+        exact(model, held, image);
+      }
+      assertTrue(get(node.site().history(name)).horizonSeq() > held, "the horizon does not move");
+      exact(model, held, open(node, points, name, held));
+      // What lives is less than 100 writes; at most as much is dead, and some runs are open.
+      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(40);
+      for (long rows = rowsOf(tap.grant().volume());
+          rows > 500;
+          rows = rowsOf(tap.grant().volume())) {
+        long left = rows;
+        RetentionSummary now = get(node.retention().retention(name));
+        assertTrue(System.nanoTime() < deadline, () -> left + " rows are left: " + now);
+        LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(100));
+      }
+      exact(model, held, image);
+      exact(model, model.size(), open(node, points, name, model.size()));
+      get(node.retention().release(name, "image:held"));
+      await(
+          "a released point is refused",
+          () -> !io.tidemark.testsite.TestSite.join(node.site().history(name)).keeps(held));
+      get(node.site().deleteVolume(name));
+      await("the volume is freed", () -> rowsOf(tap.grant().volume()) == 0);
+    } finally {
+      get(node.stop());
+    }
+  }
+
   /** Tags in the catalog by time and name; one that expired leaves neither row nor event behind. */
   @Test
   void shouldKeepTagsInTheCatalog() throws Exception {
@@ -239,6 +319,17 @@ class CassandraSiteTest {
     }
   }
 
+  private static long rowsOf(VolumeId volume) {
+    return session
+        .execute(
+            "SELECT count(*) FROM "
+                + settings.keyspace()
+                + ".segment_chunk WHERE volume = ? ALLOW FILTERING",
+            volume.value())
+        .one()
+        .getLong(0);
+  }
+
   private static List<String> names(SiteSystem node, String prefix, int limit) {
     TagCatalog.Query query = new TagCatalog.Query(0, Long.MAX_VALUE, prefix, limit);
     return TestSite.join(node.groups().tags("g", query)).tags().stream()
@@ -256,6 +347,42 @@ class CassandraSiteTest {
                 + "' AND partition_nr = 0")
         .one()
         .getLong(0);
+  }
+
+  private static PointReader open(SiteSystem node, Points points, VolumeName name, long seq)
+      throws Exception {
+    HistoryView view = get(node.site().history(name));
+    var history = node.histories().of(view.persistenceId());
+    var point = get(points.resolve(view, history, new At.Seq(new WriteSeq(seq))));
+    return get(points.open(view, history, point, () -> node.site().history(name)));
+  }
+
+  private static void exact(List<Write> model, long seq, PointReader reader) throws Exception {
+    byte[] expected = new byte[(int) WINDOW_SIZE];
+    for (Write write : model.subList(0, (int) seq)) {
+      System.arraycopy(write.data(), 0, expected, write.offset(), write.data().length);
+    }
+    byte[] bytes = new byte[(int) WINDOW_SIZE];
+    get(reader.read(0, (int) WINDOW_SIZE)).get(bytes);
+    assertArrayEquals(expected, bytes, "seq " + seq);
+  }
+
+  /** Segments of one write each, at the time it is. */
+  private static void append(JournalSession tap, Random random, List<Write> model, int segments)
+      throws Exception {
+    CompletionStage<WriteSeq> last = null;
+    for (int i = 0; i < segments; i++) {
+      byte[] data = new byte[512 * (1 + random.nextInt(16))];
+      random.nextBytes(data);
+      int offset = 512 * random.nextInt((int) (WINDOW_SIZE - data.length) / 512 + 1);
+      model.add(new Write(offset, data));
+      SegmentMeta meta =
+          new SegmentMeta.Builder(SegmentKind.LIVE, new WriteSeq(model.size()), CHUNK_BYTES)
+              .add(MicroClock.system().micros(), offset, data.length, false)
+              .build(crcs(data));
+      last = tap.append(meta, List.of(ByteBuffer.wrap(data)));
+    }
+    get(last);
   }
 
   private static JournalSession attach(SiteSystem node, VolumeName name) throws Exception {

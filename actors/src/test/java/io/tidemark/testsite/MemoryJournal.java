@@ -63,10 +63,6 @@ public final class MemoryJournal extends AsyncWriteJournal {
 
   @Override
   public Future<Void> doAsyncDeleteMessagesTo(String persistenceId, long toSequenceNr) {
-    if (persistenceId.startsWith("volume|")) {
-      return Futures.failed(
-          new UnsupportedOperationException("a volume's events are never deleted"));
-    }
     world.eventsOf(persistenceId).headMap(toSequenceNr, true).clear();
     return Futures.successful(null);
   }

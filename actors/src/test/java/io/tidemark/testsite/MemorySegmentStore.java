@@ -69,6 +69,16 @@ public final class MemorySegmentStore implements SegmentStore {
   }
 
   @Override
+  public CompletionStage<Void> deleteRuns(VolumeId volume, int session, int firstRun, int lastRun) {
+    return deleting(
+        ref ->
+            ref.volume().equals(volume)
+                && ref.session() == session
+                && ref.run() >= firstRun
+                && ref.run() <= lastRun);
+  }
+
+  @Override
   public CompletionStage<Void> deleteVolume(VolumeId volume, int lastSession) {
     return deleting(ref -> ref.volume().equals(volume) && ref.session() <= lastSession);
   }

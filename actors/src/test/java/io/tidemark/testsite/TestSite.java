@@ -146,7 +146,10 @@ public final class TestSite implements AutoCloseable {
       }
 
       @Override
-      public CompletionStage<PointReader> openHead(HistoryView view, SegmentHistory history) {
+      public CompletionStage<PointReader> openHead(
+          HistoryView view,
+          SegmentHistory history,
+          Supplier<CompletionStage<HistoryView>> renewed) {
         return CompletableFuture.completedStage(reader);
       }
     };

@@ -39,6 +39,12 @@ public final class World {
     return snapshotsOf(persistenceId).size();
   }
 
+  /** Size of the newest snapshot, 0 when there is none. */
+  public int snapshotBytes(String persistenceId) {
+    var newest = snapshotsOf(persistenceId).lastEntry();
+    return newest == null ? 0 : newest.getValue().bytes().length;
+  }
+
   /** Manifests of all stored events, in order. */
   public java.util.List<String> manifests(String persistenceId) {
     return eventsOf(persistenceId).values().stream().map(Stored::manifest).toList();

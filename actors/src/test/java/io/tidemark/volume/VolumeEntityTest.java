@@ -107,6 +107,7 @@ class VolumeEntityTest {
             WriterFence.NONE,
             VolumeHistories.of(kit.system()),
             worker,
+            worker,
             (MicroClock) clock::incrementAndGet,
             nodeIds::incrementAndGet,
             resting,

@@ -99,6 +99,7 @@ class VolumeRolesTest {
             WriterFence.NONE,
             VolumeHistories.of(kit.system()),
             worker,
+            worker,
             (MicroClock) clock::incrementAndGet,
             nodeIds::incrementAndGet,
             new RestingVolumes(none -> {}),
@@ -143,9 +144,7 @@ class VolumeRolesTest {
   private VolumeSummary replica(UUID link, long epoch, String branch) {
     return ask(
             Summary.class,
-            ref ->
-                new CreateReplica(
-                    VOLUME_BYTES, BASE_MICROS, epoch, branch, link, "site a", ref))
+            ref -> new CreateReplica(VOLUME_BYTES, BASE_MICROS, epoch, branch, link, "site a", ref))
         .summary();
   }
 
@@ -155,8 +154,7 @@ class VolumeRolesTest {
 
   private VolumeSummary demote(long epoch, Optional<UUID> link, long keepSeq, long keepMicros) {
     return ask(
-            Summary.class,
-            ref -> new DemoteVolume(epoch, link, "site b", keepSeq, keepMicros, ref))
+            Summary.class, ref -> new DemoteVolume(epoch, link, "site b", keepSeq, keepMicros, ref))
         .summary();
   }
 
@@ -325,8 +323,7 @@ class VolumeRolesTest {
     await("a leaf over the fork", () -> index.indexedSegments.size() >= 8);
     assertEquals(70, summary().head().seq().value());
     refused(
-        ErrorCode.BEYOND_HEAD,
-        ref -> new DemoteVolume(1, Optional.of(LINK), "site b", 71, 0, ref));
+        ErrorCode.BEYOND_HEAD, ref -> new DemoteVolume(1, Optional.of(LINK), "site b", 71, 0, ref));
     VolumeSummary demoted = demote(1, Optional.of(LINK), 25, timeOf(25));
     assertEquals("Replica", demoted.role());
     assertStands("Replica", 1, "main", 25);
@@ -410,8 +407,7 @@ class VolumeRolesTest {
                   .segments(progress.fromEventNr(), progress.eventNr()));
       long first = found.get(0).meta().firstSeq().value();
       assertTrue(first <= after + 1, "begins at " + first + ", wanted after " + after);
-      assertEquals(
-          all.get(all.size() - 1).number(), found.get(found.size() - 1).segmentNumber());
+      assertEquals(all.get(all.size() - 1).number(), found.get(found.size() - 1).segmentNumber());
     }
   }
 }

@@ -229,7 +229,7 @@ class VolumeStateTest {
     play(new OrphansCollected(1));
     state = VolumeState.apply(state, new VolumeDeleted(ID, 230));
     assertTrue(state instanceof Deleted);
-    Ledger.Doomed doomed = new Ledger.Doomed(ID, 3, 1, 8);
+    Ledger.Doomed doomed = new Ledger.Doomed(ID, 3, 1, 8, List.of(), List.of());
     assertEquals(List.of(doomed), state.doomed());
     VolumeId other = new VolumeId(new UUID(7, 7));
     Live reborn = play(new VolumeCreated(other, 1024, false, 240));
@@ -269,7 +269,7 @@ class VolumeStateTest {
     private final List<Long> journaled = new ArrayList<>();
 
     VolumeEvent next(Random random, Live live) {
-      Optional<List<NodeHeader>> due = VolumeState.mergeDue(live);
+      Optional<List<NodeHeader>> due = VolumeState.mergeDue(live, 0);
       if (due.isPresent() && random.nextBoolean()) {
         return merge(due.get());
       }

@@ -7,8 +7,8 @@
  * <ol>
  *   <li>TLS1 A private key that others on the machine may read is refused.
  *   <li>TLS2 Trust is mutual: what is made here trusts the authority of the file and nobody else.
- *   <li>TLS3 A certificate that is refused is told of in words, with what to do: in the log, and for
- *       the status.
+ *   <li>TLS3 A certificate that is refused is told of in words, with what to do: in the log, and
+ *       for the status.
  * </ol>
  */
 package io.tidemark.tls;

@@ -5,6 +5,7 @@ import io.tidemark.position.MicroClock;
 import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.LongConsumer;
 
 /** Appends segments to one volume with a limit on what is in flight. For one thread. */
 final class Appender {
@@ -12,6 +13,7 @@ final class Appender {
   private final MicroClock clock;
   private final int permits;
   private final Semaphore window;
+  private final LongConsumer acknowledged;
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
   private long seq;
   private long timeMicros;
@@ -20,6 +22,20 @@ final class Appender {
    * @param windowBytes data in flight, at least one segment
    */
   Appender(JournalSession session, MicroClock clock, Content content, int windowBytes) {
+    this(session, clock, content, windowBytes, nanos -> {});
+  }
+
+  /**
+   * @param acknowledged told how long each segment took to be journaled, in nanoseconds, by any
+   *     thread
+   */
+  Appender(
+      JournalSession session,
+      MicroClock clock,
+      Content content,
+      int windowBytes,
+      LongConsumer acknowledged) {
+    this.acknowledged = acknowledged;
     this.session = session;
     this.clock = clock;
     this.permits = Math.max(1, windowBytes / content.segmentBytes());
@@ -35,12 +51,15 @@ final class Appender {
     timeMicros = Math.max(timeMicros + 1, clock.micros());
     Content.Segment segment = content.next(seq + 1, timeMicros, offsets);
     seq = segment.meta().lastSeq().value();
+    long begun = System.nanoTime();
     session
         .append(segment.meta(), List.of(segment.data()))
         .whenComplete(
             (head, refusal) -> {
               if (refusal != null) {
                 failure.compareAndSet(null, refusal);
+              } else {
+                acknowledged.accept(System.nanoTime() - begun);
               }
               window.release();
             });

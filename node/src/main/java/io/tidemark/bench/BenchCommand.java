@@ -32,7 +32,9 @@ import picocli.CommandLine.Command;
       VolumesCommand.class,
       TagsCommand.class,
       NbdCommand.class,
-      FilesCommand.class
+      FilesCommand.class,
+      SizingCommand.class,
+      RetentionCommand.class
     })
 public final class BenchCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -65,6 +67,7 @@ public final class BenchCommand implements Runnable {
   @Override
   public void run() {
     throw new CommandLine.ParameterException(
-        spec.commandLine(), "name a benchmark: ingest, open, image, volumes, tags, nbd or files");
+        spec.commandLine(),
+        "name a benchmark: ingest, open, image, volumes, tags, nbd, files, sizing or retention");
   }
 }

@@ -20,6 +20,7 @@ import io.tidemark.point.StoredPoints;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
 import io.tidemark.segment.ChunkCache;
+import io.tidemark.site.Retention;
 import io.tidemark.site.Site;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
@@ -130,7 +131,8 @@ final class BenchSite implements AutoCloseable {
 
   /** The site's volumes through points whose caches are empty. */
   SitePoints coldSitePoints() {
-    return new SitePoints(site(), coldPoints(), system.groups(), system.histories()::of);
+    return new SitePoints(
+        site(), system.retention(), coldPoints(), system.groups(), system.histories()::of);
   }
 
   SiteSystem system() {
@@ -139,6 +141,10 @@ final class BenchSite implements AutoCloseable {
 
   Site site() {
     return system.site();
+  }
+
+  Retention retention() {
+    return system.retention();
   }
 
   CqlSession session() {

@@ -1,12 +1,16 @@
 package io.tidemark.cli;
 
 import java.util.Locale;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Sizes and durations as people write and read them. */
 final class Amounts {
   private static final Pattern SIZE = Pattern.compile("([0-9]{1,18})\\s*([A-Za-z]*)");
+  private static final Pattern SPAN = Pattern.compile("([0-9]{1,9})\\s*([smhdw])");
+  private static final Map<String, Long> SPAN_SECONDS =
+      Map.of("s", 1L, "m", 60L, "h", 3_600L, "d", 86_400L, "w", 604_800L);
   private static final String[] UNITS = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   private static final int UNIT_BITS = 10;
   private static final int SECTOR_BYTES = 512;
@@ -72,6 +76,33 @@ final class Amounts {
     return bytes % scale == 0
         ? bytes / scale + " " + UNITS[unit]
         : String.format(Locale.ROOT, "%.1f %s", (double) bytes / scale, UNITS[unit]);
+  }
+
+  /**
+   * Reads a span of time such as {@code 90s}, {@code 30m}, {@code 48h}, {@code 14d} or {@code 2w},
+   * in seconds.
+   *
+   * @throws IllegalArgumentException with a sentence when it is none
+   */
+  static long span(String text) {
+    Matcher form = SPAN.matcher(text.strip());
+    if (!form.matches()) {
+      throw new IllegalArgumentException(
+          "'"
+              + text
+              + "' is no span of time: use a whole number with s, m, h, d or w, such as 48h");
+    }
+    return Long.parseLong(form.group(1)) * SPAN_SECONDS.get(form.group(2));
+  }
+
+  /** The inverse: in the largest unit that divides it. */
+  static String span(long seconds) {
+    for (String unit : new String[] {"w", "d", "h", "m"}) {
+      if (seconds > 0 && seconds % SPAN_SECONDS.get(unit) == 0) {
+        return seconds / SPAN_SECONDS.get(unit) + unit;
+      }
+    }
+    return seconds + "s";
   }
 
   /** Reads a duration such as {@code 30s}, {@code 15m}, {@code 1h} or {@code 7d}, in seconds. */

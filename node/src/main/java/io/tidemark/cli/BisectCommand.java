@@ -79,7 +79,9 @@ final class BisectCommand implements Runnable {
                   .formatted(good, bad)
               + " older, good point");
     }
-    try (ImageCheck images = new ImageCheck(client, name, writable, check, asking.err())) {
+    try (HeldRange held = new HeldRange(client, name, good, "bisect", asking.err());
+        ImageCheck images = new ImageCheck(client, name, writable, check, asking.err())) {
+      assert held != null;
       requireEnd(images, good, Verdict.GOOD, "--from");
       requireEnd(images, bad, Verdict.BAD, "--to");
       Bisection search = new Bisection(good, bad);

@@ -29,6 +29,18 @@ final class StatusCommand implements Runnable {
     asking.show(all, out -> words(site, volumes, images, out));
   }
 
+  /** What Cassandra takes and leaves; a node that has none of its own does not know. */
+  private static String disk(JsonNode storage) {
+    if (!storage.path("tablesBytes").isNumber()) {
+      return "";
+    }
+    return ", Cassandra's tables %s and commit log %s, free %s"
+        .formatted(
+            Amounts.size(storage.path("tablesBytes").asLong()),
+            Amounts.size(storage.path("commitLogBytes").asLong()),
+            Amounts.size(storage.path("freeBytes").asLong()));
+  }
+
   private static void words(JsonNode site, JsonNode volumes, JsonNode images, PrintWriter out) {
     out.println(
         "site "
@@ -50,6 +62,8 @@ final class StatusCommand implements Runnable {
               + member.path("status").asText()
               + (member.path("reachable").asBoolean() ? "" : ", unreachable"));
     }
+    JsonNode storage = site.path("storage");
+    out.println("  journal " + Amounts.size(storage.path("journalBytes").asLong()) + disk(storage));
     JsonNode certificate = site.path("certificate");
     if (!certificate.isMissingNode() && !certificate.path("state").asText().equals("VALID")) {
       out.println("  certificate: " + certificate.path("message").asText());
@@ -68,6 +82,10 @@ final class StatusCommand implements Runnable {
     }
     out.println();
     VolumeCommands.table(volumes, out);
+    for (JsonNode volume : volumes) {
+      VolumeCommands.alert(volume)
+          .ifPresent(alert -> out.println(volume.path("name").asText() + ": " + alert));
+    }
     if (!images.isEmpty()) {
       out.println();
       ImageCommands.table(images, out);

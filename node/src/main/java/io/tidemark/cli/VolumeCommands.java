@@ -3,6 +3,7 @@ package io.tidemark.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.PrintWriter;
 import java.util.Locale;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -105,6 +106,36 @@ final class VolumeCommands implements Runnable {
     table.print(out, "There are no volumes: create one with 'tidemark volume create'.");
   }
 
+  private static String retention(JsonNode retention) {
+    long window = retention.path("windowSeconds").asLong();
+    long cap = retention.path("capBytes").asLong();
+    long hardCap = retention.path("hardCapBytes").asLong();
+    String text = window > 0 ? "the last " + Amounts.span(window) : "all";
+    text += cap > 0 ? ", at most " + Amounts.size(cap) : "";
+    text += hardCap > 0 ? ", in no case more than " + Amounts.size(hardCap) : "";
+    int more = retention.path("holds").asInt() + retention.path("tags").asInt();
+    return more == 0
+        ? text
+        : text
+            + "; held for %d readers and %d tags"
+                .formatted(retention.path("holds").asInt(), retention.path("tags").asInt());
+  }
+
+  /** What an administrator has to know of a volume's caps, and what follows from it. */
+  static Optional<String> alert(JsonNode volume) {
+    JsonNode retention = volume.path("retention");
+    if (retention.path("overHardCap").asBoolean()) {
+      return Optional.of(
+          "the journal exceeds its hard cap: held points and kept tags are given up, the oldest"
+              + " first");
+    }
+    if (retention.path("overCap").asBoolean()) {
+      return Optional.of(
+          "the journal exceeds its cap: the oldest points are given up inside the window");
+    }
+    return Optional.empty();
+  }
+
   private static String tap(JsonNode volume) {
     JsonNode tap = volume.path("tap");
     return tap.path("connected").asBoolean() ? tap.path("mode").asText("attached") : "none";
@@ -160,6 +191,11 @@ final class VolumeCommands implements Runnable {
             + Amounts.size(stored)
             + " stored"
             + (stored > 0 ? String.format(Locale.ROOT, " (%.1f : 1)", (double) raw / stored) : ""));
+    line(out, "history kept", retention(volume.path("retention")));
+    Optional<String> alert = alert(volume);
+    if (alert.isPresent()) {
+      line(out, "alert", alert.get());
+    }
     line(
         out,
         "would be lost now",

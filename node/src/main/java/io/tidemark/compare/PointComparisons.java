@@ -1,5 +1,6 @@
 package io.tidemark.compare;
 
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.point.Changes;
@@ -8,6 +9,7 @@ import io.tidemark.position.ByteRange;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.util.OptionalLong;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
@@ -20,6 +22,7 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
   public static final int CONTENT_MAX = 2;
 
   private final VolumePoints points;
+  private final HeldPoints held;
   private final Semaphore slots = new Semaphore(CONTENT_MAX);
   private final ExecutorService threads =
       Executors.newFixedThreadPool(
@@ -30,8 +33,9 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
             return thread;
           });
 
-  public PointComparisons(VolumePoints points) {
+  public PointComparisons(VolumePoints points, HeldPoints held) {
     this.points = points;
+    this.held = held;
   }
 
   @Override
@@ -65,16 +69,17 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
     Located older = inOrder ? from : to;
     Located newer = inOrder ? to : from;
     ByteRange within = new ByteRange(request.offset(), to.sizeBytes() - request.offset());
-    return points
-        .open(newer)
+    String holder = "compare:" + UUID.randomUUID();
+    return held.open(newer, holder)
         .thenCompose(
             now ->
                 now.changedAfter(older.point().seq(), within, request.rangesMax())
                     .thenCompose(
                         changes ->
                             request.content()
-                                ? content(older, now, changes, request.rangesMax())
+                                ? content(older, now, changes, request.rangesMax(), holder)
                                 : CompletableFuture.completedStage(changes)))
+        .whenComplete((done, failure) -> held.release(request.volume(), holder))
         .thenApply(
             changes ->
                 new Page(
@@ -91,7 +96,7 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
   }
 
   private CompletionStage<Changes> content(
-      Located older, PointReader now, Changes written, int rangesMax) {
+      Located older, PointReader now, Changes written, int rangesMax, String holder) {
     if (written.ranges().isEmpty()) {
       return CompletableFuture.completedStage(written);
     }
@@ -100,11 +105,15 @@ public final class PointComparisons implements Comparisons, AutoCloseable {
           ErrorCode.BUSY,
           CONTENT_MAX + " comparisons of content are running, the most that may; repeat this");
     }
-    return points
-        .open(older)
+    String olderHolder = holder + ":older";
+    return held.open(older, olderHolder)
         .thenApplyAsync(
             before -> new ContentComparison(before, now, rangesMax).of(written), threads)
-        .whenComplete((done, failure) -> slots.release());
+        .whenComplete(
+            (done, failure) -> {
+              slots.release();
+              held.release(older.name(), olderHolder);
+            });
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.tidemark.export;
 
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.job.JobControl;
@@ -79,6 +80,7 @@ public final class ExportJobs implements Exports, AutoCloseable {
   private final Path records;
   private final JobRegistry jobs;
   private final VolumePoints points;
+  private final HeldPoints held;
   private final Semaphore slots = new Semaphore(EXPORTS_MAX);
   private final ExecutorService disk;
 
@@ -87,10 +89,12 @@ public final class ExportJobs implements Exports, AutoCloseable {
    *
    * @param records a directory of its own under the node's data; created if missing
    */
-  public ExportJobs(Path records, JobRegistry jobs, VolumePoints points) throws IOException {
+  public ExportJobs(Path records, JobRegistry jobs, VolumePoints points, HeldPoints held)
+      throws IOException {
     this.records = Files.createDirectories(records);
     this.jobs = jobs;
     this.points = points;
+    this.held = held;
     AtomicInteger number = new AtomicInteger();
     this.disk =
         Executors.newFixedThreadPool(
@@ -179,11 +183,19 @@ public final class ExportJobs implements Exports, AutoCloseable {
         "export",
         subject,
         control ->
-            points
-                .open(located)
+            held.open(located, holder(control))
                 .thenComposeAsync(
                     reader -> run(control, reader, format, target, label(located, target)), disk)
-                .whenComplete((done, failure) -> slots.release()));
+                .whenComplete((done, failure) -> ended(located, control)));
+  }
+
+  private static String holder(JobControl control) {
+    return "export:" + control.id();
+  }
+
+  private void ended(Located located, JobControl control) {
+    slots.release();
+    held.release(located.name(), holder(control));
   }
 
   /** Another id for each point and file, the same when the same export is repeated. */

@@ -24,6 +24,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.FutureTask;
@@ -57,6 +58,9 @@ final class DiskViews implements AutoCloseable {
   @FunctionalInterface
   interface Base {
     PointReader open() throws IOException;
+
+    /** What was opened is read no more. */
+    default void close() {}
   }
 
   /** The right to use a view; to be given back. */
@@ -121,6 +125,10 @@ final class DiskViews implements AutoCloseable {
   private final boolean replayXfs;
   private final AtomicLong numbers = new AtomicLong();
   private final Map<String, Slot> slots = new LinkedHashMap<>();
+
+  /** What open views lie over, by the view's name. */
+  private final Map<String, Base> sources = new ConcurrentHashMap<>();
+
   private final ScheduledExecutorService sweeper;
   private boolean closed;
 
@@ -210,7 +218,7 @@ final class DiskViews implements AutoCloseable {
         }
         if (known == null) {
           makeRoom(ended);
-          known = new Slot(new FutureTask<>(() -> open(volume, base.open())));
+          known = new Slot(new FutureTask<>(() -> open(volume, base)));
           slots.put(key, known);
         }
         known.users++;
@@ -256,8 +264,10 @@ final class DiskViews implements AutoCloseable {
     }
   }
 
-  private DiskView open(VolumeName volume, PointReader base) throws IOException {
+  private DiskView open(VolumeName volume, Base source) throws IOException {
+    PointReader base = source.open();
     String name = "view-" + numbers.incrementAndGet();
+    sources.put(name, source);
     ImageSpec spec =
         new ImageSpec(
             name,
@@ -268,8 +278,8 @@ final class DiskViews implements AutoCloseable {
             true,
             "here",
             new MicroTime(clock.micros()));
-    DiskView.await(images.serve(spec, base));
     try {
+      DiskView.await(images.serve(spec, base));
       return new DiskView(
           volume,
           base,
@@ -302,6 +312,7 @@ final class DiskViews implements AutoCloseable {
     } catch (IOException | RuntimeException e) {
       LOG.warn("{} is deleted when the node starts again", name, e);
     }
+    sources.remove(name).close();
   }
 
   private void sweep() {

@@ -6,11 +6,13 @@ import io.tidemark.filesystem.FileExtent;
 import io.tidemark.filesystem.FilePath;
 import io.tidemark.filesystem.FileSystem;
 import io.tidemark.filesystem.FileType;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.ImageSummary;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.imageserver.ImageServer;
 import io.tidemark.imageserver.LiveContent;
+import io.tidemark.point.PointReader;
 import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
@@ -21,6 +23,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -58,6 +61,7 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
 
   private final ActorSystem<?> system;
   private final VolumePoints points;
+  private final HeldPoints held;
   private final Images images;
   private final ImageServer served;
   private final String node;
@@ -76,6 +80,7 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
   public SiteFiles(
       ActorSystem<?> system,
       VolumePoints points,
+      HeldPoints held,
       Images images,
       ImageServer served,
       String node,
@@ -85,6 +90,7 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
       throws IOException {
     this.system = system;
     this.points = points;
+    this.held = held;
     this.images = images;
     this.served = served;
     this.node = node;
@@ -239,7 +245,28 @@ public final class SiteFiles implements VolumeFiles, AutoCloseable {
     return views.lease(
         "point " + located.volume() + " " + located.point().seq(),
         located.name(),
-        () -> DiskView.await(points.open(located)));
+        new HeldPoint(located, "files:" + UUID.randomUUID()));
+  }
+
+  /** A point that is held while a view lies over it (J8). */
+  private final class HeldPoint implements DiskViews.Base {
+    private final VolumePoints.Located located;
+    private final String holder;
+
+    HeldPoint(VolumePoints.Located located, String holder) {
+      this.located = located;
+      this.holder = holder;
+    }
+
+    @Override
+    public PointReader open() throws IOException {
+      return DiskView.await(held.open(located, holder));
+    }
+
+    @Override
+    public void close() {
+      held.release(located.name(), holder);
+    }
   }
 
   /** Of an image that is served here its very content; of another node's the point it shows. */

@@ -63,13 +63,14 @@ public final class AdminRoutes extends Exchange {
                 files,
                 services.clock())
             .route();
+    Route retention =
+        new RetentionRoutes(services.retention(), services.points(), services.sizing()).route();
     Route images =
         new ImageRoutes(
                 services.images(), new GroupImages(services.groups(), services.images()), files)
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route links = new LinkRoutes(services.links()).route();
-    Route plans = new PlanRoutes(services.plans()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     Route compare = new CompareRoutes(services.recovery().comparisons()).route();
     Route drills = new DrillRoutes(services.recovery().drills()).route();
@@ -85,13 +86,13 @@ public final class AdminRoutes extends Exchange {
                         concat(
                             sites,
                             path("events", () -> get(this::events)),
+                            retention,
                             volumes,
                             compare,
                             rollback,
                             drills,
                             groups,
                             links,
-                            plans,
                             images,
                             jobs)));
   }
@@ -149,11 +150,12 @@ public final class AdminRoutes extends Exchange {
             services
                 .site()
                 .volumes()
+                .thenCombine(services.images().list(), SiteMetrics.Things::new)
                 .thenCombine(
-                    services.images().list(),
-                    (volumes, images) ->
+                    services.status().disk(),
+                    (things, disk) ->
                         metrics.text(
-                            volumes, images, services.groups().holds(), services.clock().micros()))
+                            things, disk, services.groups().holds(), services.clock().micros()))
                 .thenApply(
                     text ->
                         HttpResponse.create().withEntity(HttpEntities.create(METRICS_TEXT, text))));

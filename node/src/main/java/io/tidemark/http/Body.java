@@ -38,9 +38,13 @@ final class Body {
     } catch (IOException e) {
       throw new Refusal(ErrorCode.INVALID, "the body is no JSON in UTF-8", e);
     }
+    return known(json, fields);
+  }
+
+  private static Body known(JsonNode json, List<String> fields) {
     if (!json.isObject()) {
       throw new Refusal(
-          ErrorCode.INVALID, "the body must be a JSON object with " + String.join(", ", fields));
+          ErrorCode.INVALID, "expected a JSON object with " + String.join(", ", fields));
     }
     for (Iterator<String> names = json.fieldNames(); names.hasNext(); ) {
       String name = names.next();
@@ -71,6 +75,42 @@ final class Body {
       throw new Refusal(ErrorCode.INVALID, "'" + field + "' must be a string");
     }
     return Optional.of(value.textValue());
+  }
+
+  /**
+   * The objects of an array; none when the field is absent.
+   *
+   * @param fields the fields that an object knows; any other is refused
+   */
+  List<Body> objects(String field, int max, List<String> fields) {
+    JsonNode value = json.path(field);
+    if (value.isMissingNode() || value.isNull()) {
+      return List.of();
+    }
+    if (!value.isArray() || value.size() > max) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must be an array of at most " + max + " objects");
+    }
+    List<Body> objects = new ArrayList<>();
+    value.forEach(object -> objects.add(known(object, fields)));
+    return objects;
+  }
+
+  /** The whole numbers of an array. */
+  List<Long> wholeNumbers(String field, int max) {
+    JsonNode value = json.path(field);
+    if (!value.isArray() || value.size() > max) {
+      throw new Refusal(
+          ErrorCode.INVALID, "'" + field + "' must be an array of at most " + max + " numbers");
+    }
+    List<Long> numbers = new ArrayList<>();
+    for (JsonNode number : value) {
+      if (!number.isIntegralNumber() || !number.canConvertToLong()) {
+        throw new Refusal(ErrorCode.INVALID, "'" + field + "' must hold whole numbers of 64 bits");
+      }
+      numbers.add(number.longValue());
+    }
+    return numbers;
   }
 
   /** A list of strings; empty when it is missing. */
@@ -148,46 +188,5 @@ final class Body {
       throw new Refusal(ErrorCode.INVALID, "'" + field + "' must be true or false");
     }
     return value.booleanValue();
-  }
-
-  /**
-   * JSON objects in order; none when the field is not there.
-   *
-   * @param fields that each of them knows; any other is refused
-   */
-  List<Body> objects(String field, int most, List<String> fields) {
-    JsonNode value = json.path(field);
-    if (value.isMissingNode() || value.isNull()) {
-      return List.of();
-    }
-    if (!value.isArray() || value.size() > most) {
-      throw new Refusal(
-          ErrorCode.INVALID, "'" + field + "' must be a list of at most " + most + " objects");
-    }
-    List<Body> objects = new ArrayList<>();
-    value.forEach(each -> objects.add(inner(field, each, fields)));
-    return objects;
-  }
-
-  /** A JSON object that knows those fields; empty when it is not there. */
-  Optional<Body> object(String field, List<String> fields) {
-    return has(field) ? Optional.of(inner(field, json.path(field), fields)) : Optional.empty();
-  }
-
-  private static Body inner(String field, JsonNode value, List<String> fields) {
-    if (!value.isObject()) {
-      throw new Refusal(
-          ErrorCode.INVALID, "'" + field + "' must hold objects with " + String.join(", ", fields));
-    }
-    for (Iterator<String> names = value.fieldNames(); names.hasNext(); ) {
-      String name = names.next();
-      if (!fields.contains(name)) {
-        throw new Refusal(
-            ErrorCode.INVALID,
-            "there is no field '%s' in '%s': use %s"
-                .formatted(Refusal.printable(name), field, String.join(", ", fields)));
-      }
-    }
-    return new Body(value);
   }
 }

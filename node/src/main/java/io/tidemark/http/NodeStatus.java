@@ -36,6 +36,18 @@ public interface NodeStatus {
 
   Overview overview();
 
+  /**
+   * What this node's Cassandra takes of its disk.
+   *
+   * @param tablesBytes files of tables, which retention bounds
+   * @param commitLogBytes files of its commit log, which has a bound of its own
+   * @param freeBytes what is left on the file system
+   */
+  record Disk(long tablesBytes, long commitLogBytes, long freeBytes) {}
+
+  /** Empty when Cassandra is not a child of this node; asks the file system. */
+  CompletionStage<Optional<Disk>> disk();
+
   /** Of the node's own certificate and of those that it did not let in, in words. */
   record Security(Optional<CertificateLife> certificate, List<TlsTroubles.Trouble> refused) {}
 

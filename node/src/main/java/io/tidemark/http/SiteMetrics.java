@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 
 /** Metrics in Prometheus' text format: the site's volumes and images, this node's JVM and HTTP. */
@@ -42,11 +43,13 @@ final class SiteMetrics {
     answers.labelValues(Integer.toString(status)).inc();
   }
 
+  /** What the site has. */
+  record Things(List<VolumeSummary> volumes, List<ImageSummary> images) {}
+
   byte[] text(
-      List<VolumeSummary> volumes,
-      List<ImageSummary> images,
-      HoldTimes.Snapshot holds,
-      long nowMicros) {
+      Things things, Optional<NodeStatus.Disk> disk, HoldTimes.Snapshot holds, long nowMicros) {
+    List<VolumeSummary> volumes = things.volumes();
+    List<ImageSummary> images = things.images();
     List<MetricSnapshot> all = new ArrayList<>();
     registry.scrape().forEach(all::add);
     all.add(
@@ -74,14 +77,16 @@ final class SiteMetrics {
         perVolume(
             volumes,
             "tidemark_volume_journal_raw_bytes",
-            "Data of all journaled writes",
+            "Data that the journal holds, before compression",
             VolumeSummary::rawBytes));
     all.add(
         perVolume(
             volumes,
             "tidemark_volume_journal_stored_bytes",
-            "Data of all journaled writes after compression",
+            "Data that the journal holds, after compression",
             VolumeSummary::storedBytes));
+    all.addAll(retention(volumes));
+    disk.ifPresent(now -> all.addAll(disk(now)));
     all.add(
         perVolume(
             volumes,
@@ -142,6 +147,67 @@ final class SiteMetrics {
       throw new UncheckedIOException(e);
     }
     return out.toByteArray();
+  }
+
+  private static List<MetricSnapshot> disk(NodeStatus.Disk disk) {
+    return List.of(
+        gauge(
+            "tidemark_cassandra_tables_bytes",
+            "Files of the tables of this node's Cassandra",
+            disk.tablesBytes()),
+        gauge(
+            "tidemark_cassandra_commit_log_bytes",
+            "Files of the commit log of this node's Cassandra",
+            disk.commitLogBytes()),
+        gauge(
+            "tidemark_cassandra_free_bytes",
+            "What is left on the file system of this node's Cassandra",
+            disk.freeBytes()));
+  }
+
+  private static List<MetricSnapshot> retention(List<VolumeSummary> volumes) {
+    return List.of(
+        perVolume(
+            volumes,
+            "tidemark_volume_history_seconds",
+            "Time from the oldest recoverable write to the newest",
+            volume ->
+                Views.seconds(volume.head().time().micros() - volume.horizon().time().micros())),
+        perVolume(
+            volumes,
+            "tidemark_volume_retention_window_seconds",
+            "How much history is kept; 0 for all",
+            volume -> Views.seconds(volume.retention().windowMicros())),
+        perVolume(
+            volumes,
+            "tidemark_volume_retention_cap_bytes",
+            "What the journal may store before the horizon moves inside the window; 0 for no cap",
+            volume -> volume.retention().capBytes()),
+        perVolume(
+            volumes,
+            "tidemark_volume_retention_hard_cap_bytes",
+            "What the journal may store before held points are given up; 0 for no cap",
+            volume -> volume.retention().hardCapBytes()),
+        perVolume(
+            volumes,
+            "tidemark_volume_held_points",
+            "Points that images, exports and links hold",
+            VolumeSummary::pins),
+        perVolume(
+            volumes,
+            "tidemark_volume_kept_tags",
+            "Tags whose points outlive the window",
+            VolumeSummary::keptTags),
+        perVolume(
+            volumes,
+            "tidemark_volume_lost_holds",
+            "Held points and kept tags that the hard cap has ended so far",
+            VolumeSummary::lostHolds),
+        perVolume(
+            volumes,
+            "tidemark_volume_over_cap",
+            "0 while the journal is within its caps, 1 above the cap, 2 above the hard cap",
+            volume -> volume.overHardCap() ? 2 : volume.overCap() ? 1 : 0));
   }
 
   private static MetricSnapshot holds(HoldTimes.Snapshot holds) {

@@ -51,9 +51,10 @@ final class SiteRoutes extends Exchange {
     return answer(
         () ->
             site.volumes()
-                .thenApply(
-                    volumes -> {
-                      ObjectNode json = Views.site(status.overview(), volumes.size());
+                .thenCombine(
+                    status.disk(),
+                    (volumes, disk) -> {
+                      ObjectNode json = Views.site(status.overview(), volumes, disk);
                       json.set("sites", all());
                       secure(json);
                       return json;

@@ -21,12 +21,18 @@ final class Views {
 
   private Views() {}
 
-  static ObjectNode site(NodeStatus.Overview overview, int volumes) {
+  static ObjectNode site(
+      NodeStatus.Overview overview, List<VolumeSummary> volumes, Optional<NodeStatus.Disk> disk) {
     ObjectNode json = Json.object();
     json.put("name", overview.site());
     json.put("version", overview.version());
     json.put("started", overview.started().toString());
-    json.put("volumes", volumes);
+    json.put("volumes", volumes.size());
+    ObjectNode storage = json.putObject("storage");
+    storage.put("journalBytes", volumes.stream().mapToLong(VolumeSummary::storedBytes).sum());
+    storage.put("tablesBytes", disk.map(NodeStatus.Disk::tablesBytes).orElse(null));
+    storage.put("commitLogBytes", disk.map(NodeStatus.Disk::commitLogBytes).orElse(null));
+    storage.put("freeBytes", disk.map(NodeStatus.Disk::freeBytes).orElse(null));
     ObjectNode addresses = json.putObject("addresses");
     overview.addresses().forEach(addresses::put);
     ArrayNode members = json.putArray("members");
@@ -56,6 +62,7 @@ final class Views {
     json.putObject("journal")
         .put("rawBytes", volume.rawBytes())
         .put("storedBytes", volume.storedBytes());
+    json.set("retention", retention(volume));
     json.set("rpo", rpo(Rpo.of(volume, nowMicros)));
     ObjectNode tap = json.putObject("tap");
     tap.put("connected", volume.tapConnected());
@@ -72,6 +79,18 @@ final class Views {
                     .put("totalBytes", status.syncTotalBytes()));
     json.set("dark", dark(volume.dark()));
     return json;
+  }
+
+  private static ObjectNode retention(VolumeSummary volume) {
+    return Json.object()
+        .put("windowSeconds", volume.retention().windowMicros() / 1_000_000)
+        .put("capBytes", volume.retention().capBytes())
+        .put("hardCapBytes", volume.retention().hardCapBytes())
+        .put("holds", volume.pins())
+        .put("tags", volume.keptTags())
+        .put("lostHolds", volume.lostHolds())
+        .put("overCap", volume.overCap())
+        .put("overHardCap", volume.overHardCap());
   }
 
   static String mode(TapStatus.Mode mode) {

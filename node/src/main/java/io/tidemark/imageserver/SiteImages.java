@@ -1,6 +1,7 @@
 package io.tidemark.imageserver;
 
 import akka.Done;
+import akka.actor.Cancellable;
 import akka.actor.typed.ActorRef;
 import akka.actor.typed.ActorSystem;
 import akka.actor.typed.Props;
@@ -18,6 +19,7 @@ import io.tidemark.image.OpenImage;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
+import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.io.IOException;
@@ -34,6 +36,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
@@ -52,6 +55,11 @@ public final class SiteImages implements Images {
   private static final Duration CONDITIONS_TIMEOUT = Duration.ofSeconds(2);
   private static final Duration RETRY_MIN = Duration.ofMillis(500);
   private static final Duration RETRY_MAX = Duration.ofSeconds(30);
+
+  /** An image's point is kept so long after its node was last heard of (J8). */
+  private static final Duration HOLD = Duration.ofDays(7);
+
+  private static final Duration HOLD_RENEWAL = Duration.ofHours(1);
   private static final AtomicInteger HOSTS = new AtomicInteger();
   private static final Logger LOG = LoggerFactory.getLogger(SiteImages.class);
 
@@ -69,6 +77,8 @@ public final class SiteImages implements Images {
   private final VolumePoints points;
   private final Addresses addresses;
   private final MicroClock clock;
+  private final Map<String, ImageSpec> held = new ConcurrentHashMap<>();
+  private Cancellable renewal = Cancellable.alreadyCancelled();
   private volatile boolean stopped;
 
   private SiteImages(
@@ -106,12 +116,18 @@ public final class SiteImages implements Images {
         ImageHost.create(node, images.local()),
         "image-host-" + HOSTS.incrementAndGet(),
         Props.empty());
+    images.renewal =
+        system
+            .scheduler()
+            .scheduleWithFixedDelay(
+                HOLD_RENEWAL, HOLD_RENEWAL, images::renewHolds, system.executionContext());
     return images;
   }
 
   /** Stops trying to take up images that could not be served yet. */
   public void stop() {
     stopped = true;
+    renewal.cancel();
   }
 
   // Opening
@@ -161,7 +177,8 @@ public final class SiteImages implements Images {
 
   private CompletionStage<ImageSummary> openTaken(ImageSpec spec) {
     return ask(spec.name(), ref -> new ImageEntity.Open(spec, ref))
-        .thenCompose(described -> server.serve(spec, false))
+        .thenCompose(described -> hold(spec))
+        .thenCompose(holds -> server.serve(spec, false))
         .thenCompose(served -> confirm(spec))
         .thenApply(this::summaryHere)
         .handle(
@@ -193,6 +210,48 @@ public final class SiteImages implements Images {
                 LOG.warn("image {} will be removed when the node starts again", name, second);
               }
               throw new CompletionException(unwrapped(failure));
+            });
+  }
+
+  // Holding
+
+  /** The point is not given up while the image is open (J8). */
+  private CompletionStage<Void> hold(ImageSpec spec) {
+    held.put(spec.name(), spec);
+    return points.hold(spec.located(), holder(spec.name()), false, HOLD);
+  }
+
+  private static String holder(String name) {
+    return "image:" + name;
+  }
+
+  private void renewHolds() {
+    for (ImageSpec spec : held.values()) {
+      points
+          .hold(spec.located(), holder(spec.name()), false, HOLD)
+          .whenComplete(
+              (done, failure) -> {
+                if (failure != null) {
+                  LOG.warn("the point of image {} is not held anew", spec.name(), failure);
+                }
+              });
+    }
+  }
+
+  private CompletionStage<Void> release(String name, Optional<VolumeName> volume) {
+    ImageSpec spec = held.remove(name);
+    return Optional.ofNullable(spec)
+        .map(ImageSpec::volume)
+        .or(() -> volume)
+        .map(of -> points.release(of, holder(name)))
+        .orElseGet(() -> CompletableFuture.completedStage(null))
+        .handle(
+            (done, failure) -> {
+              if (failure != null) {
+                // What nobody renews ends by itself.
+                LOG.warn("the point of image {} stays held for a while", name, failure);
+              }
+              return null;
             });
   }
 
@@ -379,15 +438,21 @@ public final class SiteImages implements Images {
         .handle(
             (reply, failure) -> {
               if (failure == null || isNotFound(failure)) {
-                return CompletableFuture.<Void>completedStage(null);
+                return CompletableFuture.completedStage(volumeOf(reply));
               }
-              return CompletableFuture.<Void>failedStage(unwrapped(failure));
+              return CompletableFuture.<Optional<VolumeName>>failedStage(unwrapped(failure));
             })
         .thenCompose(closing -> closing)
-        .thenCompose(closing -> server.drop(name))
+        .thenCompose(volume -> server.drop(name).thenCompose(dropped -> release(name, volume)))
         .thenCompose(dropped -> ask(name, ImageEntity.ConfirmClosed::new))
         .thenCompose(gone -> askDirectory(ref -> new ImageDirectory.FreeName(name, ref)))
         .thenAccept(freed -> LOG.info("image {} is closed", name));
+  }
+
+  private static Optional<VolumeName> volumeOf(ImageEntity.Reply replyOrNull) {
+    return replyOrNull instanceof Described described
+        ? Optional.of(described.spec().volume())
+        : Optional.empty();
   }
 
   private static boolean isNotFound(Throwable failure) {
@@ -429,8 +494,8 @@ public final class SiteImages implements Images {
         .thenCompose(
             reply ->
                 reply instanceof Described described && described.state().equals("Serving")
-                    ? server
-                        .serve(described.spec(), true)
+                    ? hold(described.spec())
+                        .thenCompose(holds -> server.serve(described.spec(), true))
                         .thenCompose(served -> confirm(described.spec()))
                         .thenAccept(confirmed -> LOG.info("image {} is served again", name))
                     : endHere(name))

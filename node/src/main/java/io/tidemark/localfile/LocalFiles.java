@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.function.Predicate;
 
 /** Durable and whole operations on local files; all of them block. */
 public final class LocalFiles {
@@ -61,6 +62,46 @@ public final class LocalFiles {
       }
     }
     return false;
+  }
+
+  /**
+   * Bytes of the files in a directory and below it, as their sizes say. What is deleted meanwhile
+   * does not count.
+   *
+   * @param counts which files
+   */
+  public static long bytes(Path directory, Predicate<Path> counts) throws IOException {
+    long[] bytes = {0};
+    Files.walkFileTree(
+        directory,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+            if (attributes.isRegularFile() && counts.test(file)) {
+              bytes[0] += attributes.size();
+            }
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFileFailed(Path file, IOException failure)
+              throws IOException {
+            if (failure instanceof NoSuchFileException) {
+              return FileVisitResult.CONTINUE;
+            }
+            throw failure;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path visited, IOException failure)
+              throws IOException {
+            if (failure == null || failure instanceof NoSuchFileException) {
+              return FileVisitResult.CONTINUE;
+            }
+            throw failure;
+          }
+        });
+    return bytes[0];
   }
 
   /** Deletes a file or a directory with all that is in it; nothing there is fine. */

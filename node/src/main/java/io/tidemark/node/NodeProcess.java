@@ -23,6 +23,7 @@ import io.tidemark.http.AdminRoutes;
 import io.tidemark.http.AdminServer;
 import io.tidemark.http.AdminServices;
 import io.tidemark.http.RecoveryServices;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.SitePoints;
 import io.tidemark.imageserver.ImageServer;
 import io.tidemark.imageserver.SiteImages;
@@ -36,8 +37,6 @@ import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServer;
 import io.tidemark.nbd.NbdServerSettings;
 import io.tidemark.nbd.NbdTls;
-import io.tidemark.plan.ClusterPlans;
-import io.tidemark.plan.Plans;
 import io.tidemark.point.StoredPoints;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
@@ -50,6 +49,7 @@ import io.tidemark.segment.ChunkCache;
 import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.SiteParts;
 import io.tidemark.site.SiteSystem;
+import io.tidemark.sizing.SizingJobs;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.LiveLinks;
 import io.tidemark.taplink.SiteLines;
@@ -293,8 +293,7 @@ final class NodeProcess implements AutoCloseable {
                 wanted.port(),
                 site.journal(),
                 linkSettings(),
-                Optional.of(
-                    new PastContent(site.site()::history, points, site.histories()::of))),
+                Optional.of(new PastContent(site.site()::history, points, site.histories()::of))),
             STEP_LIMIT,
             "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
     started("tap link", () -> link.close().toCompletableFuture().join());
@@ -314,7 +313,7 @@ final class NodeProcess implements AutoCloseable {
       MicroTime begun)
       throws Exception {
     SitePoints volumePoints =
-        new SitePoints(site.site(), points, site.groups(), site.histories()::of);
+        new SitePoints(site.site(), site.retention(), points, site.groups(), site.histories()::of);
     ImageServer server = new ImageServer(settings.data().resolve("images"), volumePoints);
     started("image server", server::close);
     NbdServer nbd =
@@ -339,7 +338,10 @@ final class NodeProcess implements AutoCloseable {
     await(images.resume(), STEP_LIMIT, "the journal did not tell which images were open");
     JobRegistry jobs = new JobRegistry(clock);
     started("jobs", jobs::close);
-    ExportJobs exports = new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints);
+    HeldPoints held = new HeldPoints(volumePoints);
+    started("held points", held::close);
+    ExportJobs exports =
+        new ExportJobs(settings.data().resolve("exports"), jobs, volumePoints, held);
     started("exports", exports::close);
     VerifyJobs verifications =
         new VerifyJobs(
@@ -348,15 +350,17 @@ final class NodeProcess implements AutoCloseable {
             site.histories()::of,
             index,
             segments,
-            new TapComparison(site.site(), volumePoints, taps));
+            new TapComparison(site.site(), volumePoints, taps),
+            held);
     started("verifications", verifications::close);
-    PointComparisons comparisons = new PointComparisons(volumePoints);
+    SizingJobs sizing = new SizingJobs(jobs, site.site(), site.histories()::of, held);
+    PointComparisons comparisons = new PointComparisons(volumePoints, held);
     started("comparisons", comparisons::close);
     RollbackJobs rollbacks =
         new RollbackJobs(
             settings.data().resolve("rollbacks"),
             jobs,
-            new RollbackRun.Parts(site.site(), volumePoints, taps, clock));
+            new RollbackRun.Parts(site.site(), volumePoints, held, taps, clock));
     started("rollbacks", rollbacks::close);
     rollbacks.resume();
     DrillRunner drills =
@@ -371,6 +375,7 @@ final class NodeProcess implements AutoCloseable {
         new SiteFiles(
             site.system(),
             volumePoints,
+            held,
             images,
             server,
             NodeIdentity.of(settings.data()),
@@ -385,32 +390,22 @@ final class NodeProcess implements AutoCloseable {
             site.remotes(),
             settings.tls().map(TlsFiles::life),
             begun,
-            addresses);
-    Links links = links(site, segments, points);
-    Plans plans =
-        ClusterPlans.start(
-            site.system(),
-            new ClusterPlans.Parts(
-                site.site(),
-                site.groups(),
-                links,
-                site.remotes(),
-                volumePoints,
-                images,
-                Files.createDirectories(settings.data().resolve("hooks")),
-                clock,
-                site.events()));
+            addresses,
+            CassandraSettings.of(settings.config()).embedded()
+                ? Optional.of(settings.data().resolve("cassandra"))
+                : Optional.empty());
     AdminServices services =
         new AdminServices(
             site.site(),
+            site.retention(),
             site.groups(),
-            links,
-            plans,
+            links(site, segments, points),
             volumePoints,
             images,
             jobs,
             exports,
             verifications,
+            sizing,
             new RecoveryServices(comparisons, rollbacks, drills),
             files,
             status,

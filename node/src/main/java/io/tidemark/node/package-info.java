@@ -14,8 +14,8 @@
  *       with the code of the refusal.
  *   <li>P2 Whatever ends the process, its embedded Cassandra ends with it.
  *   <li>P3 The admin interface answers only once everything else serves.
- *   <li>P4 A node that is told to join the other sites anew stops and starts all that it runs within
- *       its process; nobody has to restart it.
+ *   <li>P4 A node that is told to join the other sites anew stops and starts all that it runs
+ *       within its process; nobody has to restart it.
  * </ol>
  */
 package io.tidemark.node;

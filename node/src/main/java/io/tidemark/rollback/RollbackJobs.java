@@ -116,16 +116,17 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
     TapSteps tap = new TapSteps(link, parts.clock(), BEGIN_LIMIT);
     long run = UUID.randomUUID().getMostSignificantBits();
     long seq = tap.ask(new RollbackOrder.Begin(run, force));
+    RollbackRecord record =
+        new RollbackRecord(volume, target.volume(), run, target.point().seq().value(), seq, force);
     try {
       RollbackRun.awaitHead(parts, volume, seq);
       RecoveryPoint safety =
           RollbackRun.join(parts.points().locate(volume, new At.Seq(new WriteSeq(seq)))).point();
-      RollbackRecord record =
-          new RollbackRecord(
-              volume, target.volume(), run, target.point().seq().value(), seq, force);
+      RollbackRun.hold(parts, record);
       record.write(records);
       return new Started(start(record, true), target.point(), safety);
     } catch (IOException | RuntimeException e) {
+      RollbackRun.release(parts, record);
       try {
         tap.ask(new RollbackOrder.End(run));
       } catch (Refusal unheard) {
@@ -169,6 +170,7 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
       LOG.error("cannot delete {}: the next start repeats the rollback", record.file(records), e);
     }
     running.remove(record.volume());
+    RollbackRun.release(parts, record);
   }
 
   /** Ends what runs where it is; the next start goes on. Blocks. */

@@ -2,6 +2,7 @@ package io.tidemark.rollback;
 
 import io.tidemark.compare.Comparisons;
 import io.tidemark.compare.ContentComparison;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.job.JobControl;
@@ -20,6 +21,7 @@ import io.tidemark.taplink.LiveLinks;
 import io.tidemark.taprollback.RollbackOrder;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -44,10 +46,15 @@ public final class RollbackRun {
   private static final Duration HEAD_LIMIT = Duration.ofSeconds(60);
   private static final Duration POLL = Duration.ofMillis(50);
   private static final int PIECE_BYTES_MAX = 1 << 20;
+
+  /** What it needs is kept so long for a node that is to go on with it (B4). */
+  private static final Duration LEASE = Duration.ofDays(1);
+
   private static final Logger LOG = LoggerFactory.getLogger(RollbackRun.class);
 
   /** What every rollback of a node works with. */
-  public record Parts(Site site, VolumePoints points, LiveLinks links, MicroClock clock) {}
+  public record Parts(
+      Site site, VolumePoints points, HeldPoints held, LiveLinks links, MicroClock clock) {}
 
   private final Parts parts;
   private final RollbackRecord record;
@@ -183,9 +190,10 @@ public final class RollbackRun {
   }
 
   private long untilEqual(TapSteps tap) {
-    PointReader target = open(new At.Seq(new WriteSeq(record.at())));
+    holdAgain();
+    PointReader target = join(parts.points().open(located(new At.Seq(new WriteSeq(record.at())))));
     for (int pass = 0; pass < PASSES_MAX; pass++) {
-      PointReader head = open(new At.Latest());
+      PointReader head = head();
       if (pass == 0) {
         count(head);
       }
@@ -198,12 +206,52 @@ public final class RollbackRun {
         ErrorCode.FAILED, "the volume was written by others again and again meanwhile");
   }
 
-  private PointReader open(At at) {
+  /** The newest content; it is compared for longer than a window may be. */
+  private PointReader head() {
+    return join(parts.held().open(located(new At.Latest()), holder(record, "head")));
+  }
+
+  private Located located(At at) {
     Located located = join(parts.points().locate(record.volume(), at));
     if (!located.volume().equals(record.incarnation())) {
       throw new Refusal(ErrorCode.FAILED, "the volume was deleted and created again");
     }
-    return join(parts.points().open(located));
+    return located;
+  }
+
+  /** After a restart: without its safety point it had better go on than stop half-way. */
+  private void holdAgain() {
+    hold(parts, record, "target", record.at());
+    try {
+      hold(parts, record, "undo", record.safety());
+    } catch (Refusal e) {
+      if (e.code() != ErrorCode.BEYOND_HORIZON) {
+        throw e;
+      }
+      control.note("safety", "gone: " + e.getMessage());
+    }
+  }
+
+  /** Holds what it goes to and what undoes it (B6); blocks. Repeating is safe. */
+  static void hold(Parts parts, RollbackRecord record) {
+    hold(parts, record, "target", record.at());
+    hold(parts, record, "undo", record.safety());
+  }
+
+  private static void hold(Parts parts, RollbackRecord record, String what, long seq) {
+    Located located = join(parts.points().locate(record.volume(), new At.Seq(new WriteSeq(seq))));
+    join(parts.held().hold(located, holder(record, what), false, LEASE));
+  }
+
+  private static String holder(RollbackRecord record, String what) {
+    return "rollback:%016x:%s".formatted(record.run(), what);
+  }
+
+  /** Lets go all that it held. */
+  static void release(Parts parts, RollbackRecord record) {
+    for (String what : List.of("head", "target", "undo")) {
+      parts.held().release(record.volume(), holder(record, what));
+    }
   }
 
   /** How much there is to be compared, beside what an interrupted attempt has compared. */

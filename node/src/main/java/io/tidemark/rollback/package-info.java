@@ -26,6 +26,8 @@
  *   <li>B4 A node that ends in the middle goes on at its next start, with the same target and the
  *       same safety point.
  *   <li>B5 A bounded number of bytes is under way between node and tap.
+ *   <li>B6 While it runs, and for a day after its node was last heard of, retention leaves its
+ *       target and its safety point alone.
  * </ol>
  */
 package io.tidemark.rollback;

@@ -1,5 +1,6 @@
 package io.tidemark.verify;
 
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.index.IndexCheck;
 import io.tidemark.index.IndexStore;
@@ -27,6 +28,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -45,6 +47,9 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
   /** Findings that are told; a job that has more ends there. */
   public static final int FINDINGS_MAX = 100;
 
+  /** So often an index is checked again that is cut while it is checked. */
+  private static final int CUTS_MAX = 4;
+
   private static final int EVENTS_AT_ONCE = 64;
 
   /** The index counts for so much of the progress, as a part of the data. */
@@ -55,6 +60,7 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
   private final SegmentStore segments;
   private final IndexCheck index;
   private final BackingStoreCheck backing;
+  private final HeldPoints held;
   private final JobRegistry jobs;
   private final Set<VolumeName> running = ConcurrentHashMap.newKeySet();
   private final ExecutorService threads =
@@ -67,6 +73,7 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
 
   /**
    * @param histories the segments of the volume with a persistence id
+   * @param held keeps what is verified from being cut meanwhile (J8)
    */
   public VerifyJobs(
       JobRegistry jobs,
@@ -74,22 +81,32 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
       Function<String, SegmentHistory> histories,
       IndexStore index,
       SegmentStore segments,
-      BackingStoreCheck backing) {
+      BackingStoreCheck backing,
+      HeldPoints held) {
     this.jobs = jobs;
     this.site = site;
     this.histories = histories;
     this.index = new IndexCheck(index);
     this.segments = segments;
     this.backing = backing;
+    this.held = held;
   }
 
   @Override
   public CompletionStage<JobSummary> verify(VolumeName volume) {
-    return site.volume(volume)
-        .thenCombine(site.history(volume), (summary, view) -> start(summary, view));
+    String holder = "verify:" + UUID.randomUUID();
+    return held.holdHistory(() -> site.volume(volume), holder)
+        .thenCompose(
+            summary -> site.history(volume).thenApply(view -> start(summary, view, holder)))
+        .whenComplete(
+            (job, refused) -> {
+              if (refused != null) {
+                held.release(volume, holder);
+              }
+            });
   }
 
-  private JobSummary start(VolumeSummary volume, HistoryView view) {
+  private JobSummary start(VolumeSummary volume, HistoryView view, String holder) {
     if (!running.add(volume.name())) {
       throw new Refusal(
           ErrorCode.BUSY, "a verification of '" + volume.name() + "' is running already");
@@ -99,7 +116,11 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
         "verification of " + volume.name() + " up to seq:" + view.headSeq(),
         control ->
             CompletableFuture.runAsync(() -> new Run(control, volume, view).all(), threads)
-                .whenComplete((done, failure) -> running.remove(volume.name())));
+                .whenComplete(
+                    (done, failure) -> {
+                      running.remove(volume.name());
+                      held.release(volume.name(), holder);
+                    }));
   }
 
   /** Cancels what runs and waits for it. Blocks. */
@@ -163,7 +184,9 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
     private void checkChunks() {
       long writes = 0;
       long count = 0;
-      for (long from = 1; from <= view.tailToEventNr(); from += EVENTS_AT_ONCE) {
+      // Data before the base moves when history is cut; the index and the head are checked below.
+      long first = view.base().map(base -> base.lastEventNr() + 1).orElse(1L);
+      for (long from = first; from <= view.tailToEventNr(); from += EVENTS_AT_ONCE) {
         long to = Math.min(view.tailToEventNr(), from + EVENTS_AT_ONCE - 1);
         for (SegmentEntry entry : history.segments(from, to).toCompletableFuture().join()) {
           readChunks(entry);
@@ -205,6 +228,9 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
         }
       } catch (CompletionException e) {
         if (e.getCause() instanceof Refusal refusal && refusal.code() == ErrorCode.CORRUPT) {
+          if (cutSince(reading.entry())) {
+            return;
+          }
           find(where(reading) + ": " + refusal.getMessage());
         } else {
           throw e;
@@ -216,28 +242,50 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
       return "chunk %d of the %s".formatted(reading.chunk(), reading.entry().meta());
     }
 
+    /** What is cut while it is checked is checked again, as it is then. */
     private void checkIndex(long share) {
-      IndexedHistory indexed =
-          new IndexedHistory(
-              view.volume(),
-              view.frontier(),
-              history,
-              view.tailFromEventNr(),
-              view.tailToEventNr());
-      long[] told = {0};
-      IndexCheck.Report report =
-          index.check(
-              indexed,
-              view.sizeBytes(),
-              eventNr -> {
-                stopIfCancelled();
-                long now = (long) ((double) share * eventNr / Math.max(1, view.tailToEventNr()));
-                control.advance(Math.max(0, now - told[0]));
-                told[0] = Math.max(told[0], now);
-              });
+      HistoryView now = view;
+      IndexCheck.Report report = checkIndex(now, share);
+      for (int i = 0; i < CUTS_MAX && !report.problems().isEmpty(); i++) {
+        HistoryView later = site.history(volume.name()).toCompletableFuture().join();
+        if (later.base().equals(now.base())) {
+          break;
+        }
+        now = later;
+        report = checkIndex(now, share);
+      }
       control.note("indexNodes", Long.toString(report.nodes()));
       control.note("extents", Long.toString(report.extents()));
       report.problems().forEach(this::find);
+    }
+
+    private IndexCheck.Report checkIndex(HistoryView now, long share) {
+      IndexedHistory indexed =
+          new IndexedHistory(
+              now.volume(),
+              now.frontier(),
+              history,
+              now.tailFromEventNr(),
+              now.tailToEventNr(),
+              now.layers());
+      long[] told = {0};
+      return index.check(
+          indexed,
+          now.sizeBytes(),
+          eventNr -> {
+            stopIfCancelled();
+            long done = (long) ((double) share * eventNr / Math.max(1, now.tailToEventNr()));
+            control.advance(Math.max(0, done - told[0]));
+            told[0] = Math.max(told[0], done);
+          });
+    }
+
+    /** Whether retention has given up a segment since the job began. */
+    private boolean cutSince(SegmentEntry entry) {
+      HistoryView now = site.history(volume.name()).toCompletableFuture().join();
+      return now.base()
+          .filter(base -> base.lastSeq() >= entry.meta().lastSeq().value())
+          .isPresent();
     }
 
     private void checkBackingStore() {

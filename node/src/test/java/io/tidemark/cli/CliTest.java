@@ -100,6 +100,12 @@ class CliTest {
         "volume create broken --size 1MiB | 1 | FAILED",
         "volume create x --size 128TiB | 3 | LIMIT",
         "volume show none | 4 | NOT_FOUND",
+        "retention show none | 4 | NOT_FOUND",
+        "retention set db | 2 | name --window",
+        "retention set db --window 3x | 2 | no span of time",
+        "retention set db --ladder 1h | 2 | no rung",
+        "retention set db --ladder 1h:7d | 2 | give a window too",
+        "retention set db --cap 2GiB --hard-cap 1GiB | 2 | must not be below",
         "volume delete db --confirm other | 2 | INVALID",
         "volume delete none --confirm none | 4 | NOT_FOUND",
         "volum | 2 | volume",
@@ -415,7 +421,9 @@ class CliTest {
   @Test
   void shouldAdministerLinks() {
     String created =
-        run("link create --volume db --to site-2 --throttle 20Mbit --rpo 5s --priority 7".split(" ")).out();
+        run("link create --volume db --to site-2 --throttle 20Mbit --rpo 5s --priority 7"
+                .split(" "))
+            .out();
     assertTrue(created.contains("link db-to-site-2 replicates to site-2"), created);
     String shown = run("link show db-to-site-2".split(" ")).out();
     assertTrue(shown.contains("20.0 Mbit/s"), shown);
@@ -432,31 +440,25 @@ class CliTest {
     assertEquals(4, run("link show db-to-site-2".split(" ")).exit());
   }
 
-  /** A plan from a file, failed over and back. */
+  /** What is set is shown, what is not named stays, and holders are named. */
   @Test
-  void shouldFailOver(@TempDir Path directory) throws IOException {
-    Path file = directory.resolve("plan.json");
-    Files.writeString(
-        file,
-        "{\"name\":\"shop\",\"source\":\"site-1\",\"target\":\"site-2\",\"steps\":["
-            + "{\"name\":\"all\",\"volumes\":[\"db\"]}]}");
-    Ran created = run("plan", "create", file.toString());
-    assertTrue(created.out().contains("plan shop: from site-1 to site-2"), created.toString());
-    assertTrue(run("plan list".split(" ")).out().contains("Ready"));
-    String shown = run("plan show shop".split(" ")).out();
-    assertTrue(shown.contains("db: 10 writes, 40 KiB, 2.5 s"), shown);
-    assertEquals(2, run("failover shop --mode quick".split(" ")).exit());
-    Ran over = run("failover shop --mode forced --override SECOND_PRIMARY".split(" "));
-    assertEquals(0, over.exit());
-    assertTrue(over.out().contains("FailedOver at site-2"), over.out());
-    assertTrue(over.out().contains("writes lost: 10"), over.out());
-    assertTrue(over.err().contains("promote db: primary in epoch 2"), over.err());
-    assertEquals(3, run("failback shop".split(" ")).exit());
-    assertEquals(0, run("commit shop".split(" ")).exit());
-    assertEquals(0, run("failback shop".split(" ")).exit());
-    assertEquals(3, run("rollback-failover shop".split(" ")).exit());
-    assertEquals(4, run("plan show none".split(" ")).exit());
-    assertEquals(4, run("plan", "create", directory.resolve("none").toString()).exit());
+  void shouldSetAndShowRetention() {
+    Ran set = run("retention", "set", "db", "--window", "48h", "--ladder", "all:3d,1h:2w");
+    assertEquals(0, set.exit(), set.err());
+    Ran more = run("retention", "set", "db", "--cap", "2GiB");
+    assertEquals(0, more.exit(), more.err());
+    String shown = run("retention", "show", "db").out();
+    for (String part :
+        List.of(
+            "2d",
+            "2 GiB",
+            "all up to 3d, one in 1h up to 2w",
+            "held by image:old",
+            "tag nightly")) {
+      assertTrue(shown.contains(part), part + " is not in: " + shown);
+    }
+    Ran lifted = run("retention", "set", "db", "--window", "none", "--ladder", "none");
+    assertTrue(lifted.out().contains("every write is kept"), lifted.out());
   }
 
   /** The help teaches by example; a change of it is a change of docs/cli.md, too. */
@@ -494,14 +496,6 @@ class CliTest {
         "link resume",
         "link resync",
         "link delete",
-        "plan",
-        "plan create",
-        "plan list",
-        "plan show",
-        "failover",
-        "commit",
-        "rollback-failover",
-        "failback",
         "tag",
         "tag list",
         "tag show",

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tidemark.compare.Comparisons.Page;
 import io.tidemark.compare.Comparisons.Request;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.imageserver.MemoryPoints;
 import io.tidemark.position.At;
 import io.tidemark.position.ByteRange;
@@ -32,7 +33,7 @@ class PointComparisonsTest {
   private final Random random = new Random(seed);
   private final ExecutorService io = Executors.newFixedThreadPool(3);
   private final MemoryPoints points = new MemoryPoints(SIZE, io);
-  private final PointComparisons comparisons = new PointComparisons(points);
+  private final PointComparisons comparisons = new PointComparisons(points, new HeldPoints(points));
 
   PointComparisonsTest() {
     System.out.println("PointComparisonsTest -Dtidemark.seed=" + seed);

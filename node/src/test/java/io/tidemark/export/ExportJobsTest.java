@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.tidemark.export.Exports.ExportRequest;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.imageserver.MemoryPoints;
 import io.tidemark.imageserver.Tools;
 import io.tidemark.job.JobRegistry;
@@ -49,7 +50,7 @@ class ExportJobsTest {
 
   @BeforeEach
   void start() throws IOException {
-    exports = new ExportJobs(scratch.resolve("records"), jobs, points);
+    exports = new ExportJobs(scratch.resolve("records"), jobs, points, new HeldPoints(points));
     for (int i = 0; i < 40; i++) {
       int length = (1 + random.nextInt(random.nextInt(8) == 0 ? 2000 : 40)) * 512;
       int offset = random.nextInt((SIZE - length) / 512 + 1) * 512;
@@ -417,7 +418,7 @@ class ExportJobsTest {
     Path records = scratch.resolve("records");
     Files.writeString(records.resolve("export-1.export"), part.toString());
     Files.writeString(records.resolve("export-2.export"), scratch.resolve("gone.part").toString());
-    new ExportJobs(records, jobs, points).close();
+    new ExportJobs(records, jobs, points, new HeldPoints(points)).close();
     assertFalse(Files.exists(part));
     assertTrue(Files.exists(other));
     assertNothingLeft(scratch.resolve("disk.raw"));

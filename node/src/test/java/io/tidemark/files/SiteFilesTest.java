@@ -17,6 +17,7 @@ import io.tidemark.filesystem.FilePath;
 import io.tidemark.filesystem.FileType;
 import io.tidemark.filesystem.JournalState;
 import io.tidemark.filesystem.Partition;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.imageserver.Tools;
 import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
@@ -81,7 +82,16 @@ class SiteFilesTest {
   }
 
   private static SiteFiles open(Path place) throws IOException {
-    return new SiteFiles(system, points, null, null, "here", place, MicroClock.system(), true);
+    return new SiteFiles(
+        system,
+        points,
+        new HeldPoints(points),
+        null,
+        null,
+        "here",
+        place,
+        MicroClock.system(),
+        true);
   }
 
   @AfterAll
@@ -354,6 +364,7 @@ class SiteFilesTest {
         new SiteFiles(
             system,
             points,
+            new HeldPoints(points),
             null,
             null,
             "here",
@@ -423,7 +434,15 @@ class SiteFilesTest {
     // No kernel mounts here what was damaged at random.
     try (SiteFiles careful =
         new SiteFiles(
-            system, points, null, null, "here", place("careful"), MicroClock.system(), false)) {
+            system,
+            points,
+            new HeldPoints(points),
+            null,
+            null,
+            "here",
+            place("careful"),
+            MicroClock.system(),
+            false)) {
       for (int round = 0; round < 3; round++) {
         String name = kind + "-bad-" + round;
         Path image = directory.resolve(name + ".img");

@@ -2,6 +2,7 @@ package io.tidemark.http;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.actor.typed.ActorSystem;
@@ -22,6 +23,7 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
@@ -657,6 +659,73 @@ class AdminHttpTest {
     assertFalse(page.body().matches("(?s).*(src|href)=\"(https?:)?//.*"));
   }
 
+  /** A policy replaces the one before; a wrong one is refused and changes nothing. */
+  @Test
+  void shouldSetAndShowRetention() throws Exception {
+    String path = "/api/v1/volumes/db/retention";
+    HttpResponse<String> set =
+        send(
+            "PUT",
+            path,
+            "{\"windowSeconds\":60,\"capBytes\":5,\"hardCapBytes\":9,"
+                + "\"ladder\":[{\"everySeconds\":0,\"forSeconds\":90}]}");
+    assertEquals(200, set.statusCode(), set.body());
+    for (String wrong :
+        List.of(
+            "{\"windowSeconds\":-1}",
+            "{\"windowSeconds\":1.5}",
+            "{\"capBytes\":-1}",
+            "{\"capBytes\":9,\"hardCapBytes\":5}",
+            "{\"ladder\":[{\"everySeconds\":0,\"forSeconds\":90}]}",
+            "{\"windowSeconds\":1,\"ladder\":[{\"everySeconds\":0}]}",
+            "{\"windowSeconds\":1,\"ladder\":[7]}",
+            "{\"window\":1}")) {
+      assertProblem(400, "INVALID", send("PUT", path, wrong));
+    }
+    JsonNode shown = get(path);
+    assertEquals(60, shown.path("windowSeconds").asLong());
+    assertEquals(9, shown.path("hardCapBytes").asLong());
+    assertEquals(90, shown.path("ladder").path(0).path("forSeconds").asLong());
+    assertEquals("image:old", shown.path("holds").path(0).path("holder").asText());
+    assertTrue(shown.path("tags").path(0).path("locked").asBoolean());
+    assertEquals(4096, shown.path("journal").path("freedBytes").asLong());
+    assertEquals(200, send("PUT", path, "{}").statusCode());
+    assertEquals(0, get(path).path("windowSeconds").asLong());
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/volumes/none/retention", null));
+  }
+
+  /** Clients hold points under names of their own, and see what is held of a volume. */
+  @Test
+  void shouldHoldPointsForClients() throws Exception {
+    String path = "/api/v1/volumes/db/holds/bisect-1";
+    HttpResponse<String> held =
+        send("PUT", path, "{\"at\":\"seq:5\",\"onward\":true,\"seconds\":60}");
+    assertEquals(200, held.statusCode(), held.body());
+    assertTrue(held.body().contains("\"seq\":5"), held.body());
+    assertEquals("client:bisect-1 5 true PT1M", site.held.get("db"));
+    for (String wrong :
+        List.of(
+            "{\"at\":\"seq:5\"}",
+            "{\"seconds\":60}",
+            "{\"at\":\"seq:5\",\"seconds\":0}",
+            "{\"at\":\"seq:5\",\"seconds\":604801}",
+            "{\"at\":\"yesterday\",\"seconds\":60}",
+            "{\"at\":\"seq:5\",\"seconds\":60,\"onward\":1}")) {
+      assertProblem(400, "INVALID", send("PUT", path, wrong));
+    }
+    String body = "{\"at\":\"seq:5\",\"seconds\":60}";
+    assertProblem(400, "INVALID", send("PUT", "/api/v1/volumes/db/holds/image%20x", body));
+    assertProblem(404, "NOT_FOUND", send("PUT", "/api/v1/volumes/none/holds/a", body));
+    assertEquals(204, send("DELETE", path, null).statusCode());
+    assertNull(site.held.get("db"));
+    JsonNode volume = get("/api/v1/volumes/db");
+    assertEquals(0, volume.at("/retention/windowSeconds").asLong(-1));
+    assertFalse(volume.at("/retention/overHardCap").asBoolean(true));
+    assertEquals(5 << 20, get("/api/v1/site").at("/storage/tablesBytes").asLong());
+    assertTrue(
+        send("GET", "/metrics", null).body().contains("tidemark_cassandra_tables_bytes 5242880.0"));
+  }
+
   /** Files by any bytes, page by page, and what is wrong with a question. */
   @Test
   void shouldListFiles() throws Exception {
@@ -751,8 +820,7 @@ class AdminHttpTest {
     assertEquals(201, created.statusCode(), created.body());
     JsonNode link = new ObjectMapper().readTree(created.body());
     assertEquals("db-to-site-2", link.path("name").asText());
-    assertEquals(
-        "Mon,Tue,Wed,Thu,Fri 08:00-18:00=625000", link.path("windows").get(0).asText());
+    assertEquals("Mon,Tue,Wed,Thu,Fri 08:00-18:00=625000", link.path("windows").get(0).asText());
     assertEquals("Sat,Sun 22:00-06:00=0", link.path("windows").get(1).asText());
     assertEquals(10, link.path("lanes").get(0).path("lag").path("writes").asInt());
     JsonNode changed =
@@ -778,54 +846,6 @@ class AdminHttpTest {
     assertEquals(404, send("GET", "/api/v1/links/db-to-site-2", null).statusCode());
   }
 
-  /** A plan from its creation over a failover and back; what it cannot be is INVALID. */
-  @Test
-  void shouldAdministerPlans() throws Exception {
-    String hook = "{\"site\":\"site-2\",\"program\":\"ip.sh\",\"arguments\":[\"add\"]}";
-    String plan =
-        "{\"name\":\"shop\",\"source\":\"site-1\",\"target\":\"site-2\",\"afterLimit\":\"rollback\","
-            + "\"commitWithinSeconds\":600,\"steps\":[{\"name\":\"database\",\"volumes\":[\"db\"],"
-            + "\"post\":["
-            + hook
-            + "],\"start\":{\"listen\":\"127.0.0.1:10810\",\"backing\":\"/srv\"}}]}";
-    HttpResponse<String> created = send("POST", "/api/v1/plans", plan);
-    assertEquals(201, created.statusCode(), created.body());
-    JsonNode shown =
-        new ObjectMapper().readTree(send("GET", "/api/v1/plans/shop", null).body());
-    assertEquals("Ready", shown.path("state").asText());
-    JsonNode step = shown.path("steps").get(0);
-    assertEquals("ip.sh", step.path("post").get(0).path("program").asText());
-    assertEquals(60, step.path("post").get(0).path("limitSeconds").asInt());
-    assertEquals(10, shown.path("exposure").get(0).path("lost").path("writes").asInt());
-    for (String wrong :
-        List.of(
-            "{\"mode\":\"quick\"}",
-            "{\"mode\":\"planned\",\"at\":\"seq:4\"}",
-            "{\"mode\":\"forced\",\"override\":[\"ALL\"]}",
-            "{}")) {
-      assertEquals(400, send("POST", "/api/v1/plans/shop/failover", wrong).statusCode(), wrong);
-    }
-    String forced = "{\"mode\":\"forced\",\"override\":[\"SECOND_PRIMARY\"]}";
-    HttpResponse<String> begun = send("POST", "/api/v1/plans/shop/failover", forced);
-    assertEquals(202, begun.statusCode(), begun.body());
-    JsonNode run = new ObjectMapper().readTree(begun.body()).path("run");
-    assertEquals(10, run.path("volumes").get(0).path("lostWrites").asInt());
-    assertEquals(1.5, run.path("rtoSeconds").asDouble());
-    assertEquals(409, send("POST", "/api/v1/plans/shop/failover", forced).statusCode());
-    assertEquals(202, send("POST", "/api/v1/plans/shop/commit", null).statusCode());
-    assertEquals(409, send("POST", "/api/v1/plans/shop/rollback", null).statusCode());
-    assertEquals(202, send("POST", "/api/v1/plans/shop/failback", null).statusCode());
-    for (String wrong :
-        List.of(
-            plan.replace("\"site-2\"", "\"site-1\""),
-            plan.replace("ip.sh", "../ip.sh"),
-            plan.replace("rollback", "explode"),
-            plan.replace("\"listen\"", "\"speak\""))) {
-      assertEquals(400, send("POST", "/api/v1/plans", wrong).statusCode(), wrong);
-    }
-    assertEquals(404, send("GET", "/api/v1/plans/none", null).statusCode());
-  }
-
   /** Each documented path and method is answered by the node, and not with 404 for the path. */
   @Test
   void shouldAnswerEveryDocumentedPath() throws Exception {
@@ -843,7 +863,9 @@ class AdminHttpTest {
         }
         operations++;
         String concrete =
-            path.getKey().replaceAll("\\{(name|tag|schedule)}", "db").replace("{id}", "none");
+            path.getKey()
+                .replaceAll("\\{(name|tag|schedule|holder)}", "db")
+                .replace("{id}", "none");
         HttpResponse<String> response =
             send(method.toUpperCase(java.util.Locale.ROOT), concrete, null);
         assertFalse(

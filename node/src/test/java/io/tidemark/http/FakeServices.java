@@ -30,6 +30,7 @@ import io.tidemark.site.Site;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.verify.Verifications;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,6 +41,7 @@ import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeoutException;
 
@@ -62,7 +64,6 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
   private final FakeLinks links = new FakeLinks();
-  private final FakePlans plans = new FakePlans();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -74,7 +75,24 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
 
   public AdminServices services() {
     return new AdminServices(
-        this, groups, links, plans, this, this, jobs(), this, this, recovery(), files, status(), () -> NOW);
+        this,
+        new FakeRetention(this),
+        groups,
+        links,
+        this,
+        this,
+        jobs(),
+        this,
+        this,
+        this::size,
+        recovery(),
+        files,
+        status(),
+        () -> NOW);
+  }
+
+  private CompletionStage<JobSummary> size(VolumeName name, List<Long> windows, long capBytes) {
+    return verify(name);
   }
 
   /** One sector in ten changed, whatever the points; a page a sector. */
@@ -110,8 +128,31 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
         new FakeDrills(this::volume));
   }
 
+  /** Who holds what of a volume. */
+  final Map<String, String> held = new ConcurrentHashMap<>();
+
+  @Override
+  public CompletionStage<Void> hold(
+      Located located, String holder, boolean onward, Duration lease) {
+    held.put(
+        located.name().value(),
+        "%s %s %s %s".formatted(holder, located.point().seq(), onward, lease));
+    return CompletableFuture.completedStage(null);
+  }
+
+  @Override
+  public CompletionStage<Void> release(VolumeName volume, String holder) {
+    held.remove(volume.value());
+    return CompletableFuture.completedStage(null);
+  }
+
   private NodeStatus status() {
     return new NodeStatus() {
+      @Override
+      public CompletionStage<Optional<Disk>> disk() {
+        return CompletableFuture.completedStage(Optional.of(new Disk(5 << 20, 3 << 20, 7L << 30)));
+      }
+
       @Override
       public Overview overview() {
         return new Overview(

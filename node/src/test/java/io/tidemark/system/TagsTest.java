@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -26,15 +27,15 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * J7 on a real site: writers write a number to one volume, await the reply, then the same number to
- * the next volume behind another tap. Taps and node are killed while tags are taken. No committed
- * tag shows a number that the volume before it in the chain lacks; every tag ends; no reply is
- * withheld for longer than a hold may last.
+ * the next volume behind another tap. Taps are killed at each step of a hold and the node at any
+ * moment of a tag. No committed tag shows a number that the volume before it in the chain lacks;
+ * every tag ends; no reply is withheld for longer than a hold may last.
  */
 @Timeout(value = 8, unit = TimeUnit.MINUTES)
 class TagsTest {
   private static final long SEED =
       Long.getLong("tidemark.test.seed", System.nanoTime() & 0xffff_ffffL);
-  private static final int ROUNDS = Integer.getInteger("tidemark.test.tag.rounds", 5);
+  private static final int ROUNDS = Integer.getInteger("tidemark.test.tag.rounds", 1);
   private static final long VOLUME_BYTES = 4 << 20;
   private static final int SECTOR = 512;
   private static final int WRITERS = 3;
@@ -45,6 +46,7 @@ class TagsTest {
   private static final long WITHHELD_MILLIS_MAX = 4_000;
 
   private final List<TestSite.TestTap> taps = new ArrayList<>();
+  private final List<OrderWatch> watches = new ArrayList<>();
   private final List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
   private final AtomicLong slowestMillis = new AtomicLong();
   private volatile boolean stop;
@@ -68,9 +70,11 @@ class TagsTest {
       String everySecond = "{\"everySeconds\":1,\"keepSeconds\":600}";
       site.client.send("PUT", "/api/v1/groups/g/schedules/s", everySecond).orFail();
       Random random = new Random(SEED);
-      int first = random.nextInt(taps.size() + 1);
       for (int round = 0; round < ROUNDS; round++) {
-        killDuringATag(random, (first + round) % (taps.size() + 1), "round-" + round);
+        for (OrderWatch.Step step : OrderWatch.Step.values()) {
+          killTapAt(step, random.nextInt(taps.size()));
+        }
+        killNodeDuringATag(random, "round-" + round);
       }
       awaitCommitted("end");
       site.client.send("DELETE", "/api/v1/groups/g/schedules/s", null).orFail();
@@ -92,6 +96,9 @@ class TagsTest {
       for (TestSite.TestTap tap : taps) {
         tap.kill();
       }
+      for (OrderWatch watch : watches) {
+        watch.close();
+      }
       site.close();
     }
   }
@@ -103,7 +110,9 @@ class TagsTest {
         file.setLength(VOLUME_BYTES);
       }
       site.client.createVolume(volume, VOLUME_BYTES);
-      TestSite.TestTap tap = site.tap(volume, backing);
+      OrderWatch watch = new OrderWatch(site.tapLinkPort());
+      watches.add(watch);
+      TestSite.TestTap tap = site.tap(volume, backing).through(watch.port());
       taps.add(tap);
       tap.start();
     }
@@ -188,8 +197,17 @@ class TagsTest {
         () -> take(name + "-" + attempt.incrementAndGet()).status() == 201);
   }
 
-  /** Kills the node, or one of the taps: each of them in turn. */
-  private void killDuringATag(Random random, int victim, String name) throws Exception {
+  /** The next tag of the schedule comes to that step at that tap, which dies there. */
+  private void killTapAt(OrderWatch.Step step, int victim) throws Exception {
+    TestSite.TestTap tap = taps.get(victim);
+    CountDownLatch killed = watches.get(victim).at(step, tap::kill);
+    assertTrue(killed.await(LIMIT.toSeconds(), TimeUnit.SECONDS), "no tag came to " + step);
+    System.out.println("killed the tap of volume " + VOLUMES.get(victim) + " at " + step);
+    tap.start();
+    tap.awaitServed();
+  }
+
+  private void killNodeDuringATag(Random random, String name) throws Exception {
     Thread tagging =
         new Thread(
             () -> {
@@ -202,14 +220,8 @@ class TagsTest {
     tagging.start();
     // From the request to the commit of the tag, and a little beyond.
     LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(random.nextInt(250_000)));
-    if (victim == taps.size()) {
-      site.kill();
-      site.start();
-    } else {
-      taps.get(victim).kill();
-      taps.get(victim).start();
-      taps.get(victim).awaitServed();
-    }
+    site.kill();
+    site.start();
     tagging.join();
     awaitCommitted(name + "-after");
   }

@@ -203,6 +203,11 @@ final class TestSite implements AutoCloseable {
     return all;
   }
 
+  /** Where the node takes taps. */
+  int tapLinkPort() {
+    return tapLinkPort;
+  }
+
   /** A tap that shows no certificate of the site's. */
   TestTap plainTap(String volume, Path backing, String... more) {
     return new TestTap(this, volume, volume, backing, List.of(more));
@@ -223,6 +228,7 @@ final class TestSite implements AutoCloseable {
     private final Path backing;
     private final List<String> more;
     private final Path socket;
+    private int nodePort;
     private Forked process;
 
     private TestTap(TestSite site, String name, String volume, Path backing, List<String> more) {
@@ -232,6 +238,13 @@ final class TestSite implements AutoCloseable {
       this.backing = backing;
       this.more = more;
       this.socket = site.directory.resolve(name + ".sock");
+      this.nodePort = site.tapLinkPort;
+    }
+
+    /** Has it connect to this port of the machine, and not to the node's, when it starts. */
+    TestTap through(int port) {
+      nodePort = port;
+      return this;
     }
 
     String uri() {
@@ -242,7 +255,7 @@ final class TestSite implements AutoCloseable {
       List<String> arguments = new ArrayList<>();
       arguments.addAll(List.of("tap", "--volume", volume + "=" + backing));
       arguments.addAll(List.of("--listen", "unix:" + socket));
-      arguments.addAll(List.of("--node", "127.0.0.1:" + site.tapLinkPort));
+      arguments.addAll(List.of("--node", "127.0.0.1:" + nodePort));
       arguments.addAll(more);
       process =
           Forked.start(

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import akka.NotUsed;
 import akka.stream.javadsl.Source;
+import io.tidemark.image.HeldPoints;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.index.IndexStore;
 import io.tidemark.index.SegmentEntry;
@@ -87,7 +88,8 @@ class VerifyJobsTest {
             id -> (from, to) -> CompletableFuture.completedStage(between(from, to)),
             new NoIndex(),
             new Chunks(),
-            (head, control) -> backing.compare(head, control));
+            (head, control) -> backing.compare(head, control),
+            new HeldPoints(new NoPoints()));
   }
 
   private List<SegmentEntry> between(long from, long to) {
@@ -203,6 +205,12 @@ class VerifyJobsTest {
 
     @Override
     public CompletionStage<Void> deleteOrphans(SegmentRef firstOrphan) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public CompletionStage<Void> deleteRuns(
+        VolumeId volume, int session, int firstRun, int lastRun) {
       throw new UnsupportedOperationException();
     }
 

@@ -221,6 +221,11 @@ public final class CassandraSegmentStore implements SegmentStore, AutoCloseable 
   }
 
   @Override
+  public CompletionStage<Void> deleteRuns(VolumeId volume, int session, int firstRun, int lastRun) {
+    return partitions.deleteRuns(volume, session, firstRun, lastRun);
+  }
+
+  @Override
   public CompletionStage<Void> deleteVolume(VolumeId volume, int lastSession) {
     return partitions.deleteVolume(volume);
   }

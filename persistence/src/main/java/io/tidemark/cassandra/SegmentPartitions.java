@@ -114,6 +114,50 @@ final class SegmentPartitions {
         .thenApply(rows -> null);
   }
 
+  /** Deletes the partitions of whole runs, then their names; repeating it goes on. */
+  CompletionStage<Void> deleteRuns(VolumeId volume, int session, int firstRun, int lastRun) {
+    forget(volume, session, firstRun, lastRun);
+    CompletionStage<Void> all = CompletableFuture.completedStage(null);
+    for (int bucket = SegmentStatements.bucket(firstRun);
+        bucket <= SegmentStatements.bucket(lastRun);
+        bucket++) {
+      int own = bucket;
+      all = all.thenCompose(done -> deleteRunsOf(volume, session, own, firstRun, lastRun));
+    }
+    return all;
+  }
+
+  private CompletionStage<Void> deleteRunsOf(
+      VolumeId volume, int session, int bucket, int firstRun, int lastRun) {
+    return forEach(
+            statements.selectRunsBetween(volume, session, bucket, firstRun, lastRun),
+            run ->
+                requests
+                    .send(
+                        statements.deletePartition(
+                            volume, session, run.getInt("run"), run.getInt("part")))
+                    .thenApply(rows -> null))
+        .thenCompose(
+            done ->
+                requests.send(
+                    statements.deleteRunsBetween(volume, session, bucket, firstRun, lastRun)))
+        .thenApply(rows -> null);
+  }
+
+  private void forget(VolumeId volume, int session, int firstRun, int lastRun) {
+    synchronized (named) {
+      named
+          .keySet()
+          .removeIf(
+              key ->
+                  key instanceof Partition p
+                      && p.volume().equals(volume)
+                      && p.session() == session
+                      && p.run() >= firstRun
+                      && p.run() <= lastRun);
+    }
+  }
+
   /** Deletes everything of a volume; when it is interrupted, repeating it goes on. */
   CompletionStage<Void> deleteVolume(VolumeId volume) {
     forget(volume);

@@ -11,7 +11,7 @@ import java.nio.ByteBuffer;
 /** The statements of the segment store, and the arithmetic of its partitions (K2). */
 final class SegmentStatements {
   /** Segments whose chunks share partitions. */
-  static final int RUN_SEGMENTS = 16;
+  static final int RUN_SEGMENTS = SegmentRef.RUN_SEGMENTS;
 
   /** Chunks of one segment in one partition. */
   static final int PART_CHUNKS = 32;
@@ -28,7 +28,9 @@ final class SegmentStatements {
   private final PreparedStatement deleteFrom;
   private final PreparedStatement insertRun;
   private final PreparedStatement selectRuns;
+  private final PreparedStatement selectRunsBetween;
   private final PreparedStatement deleteRuns;
+  private final PreparedStatement deleteRunsBetween;
   private final PreparedStatement insertBucket;
   private final PreparedStatement selectBuckets;
   private final PreparedStatement selectBucketsFrom;
@@ -65,6 +67,10 @@ final class SegmentStatements {
             "SELECT run, part FROM "
                 + run
                 + " WHERE volume = ? AND session = ? AND bucket = ? AND run >= ?");
+    String between =
+        run + " WHERE volume = ? AND session = ? AND bucket = ? AND run >= ? AND run <= ?";
+    selectRunsBetween = careful(session, "SELECT run, part FROM " + between);
+    deleteRunsBetween = write(session, "DELETE FROM " + between);
     deleteRuns =
         write(session, "DELETE FROM " + run + " WHERE volume = ? AND session = ? AND bucket = ?");
     insertBucket =
@@ -144,6 +150,19 @@ final class SegmentStatements {
 
   Statement<?> selectRuns(VolumeId volume, int session, int bucket, int firstRun) {
     return selectRuns.bind(volume.value(), session, bucket, firstRun).setPageSize(PAGE_ROWS);
+  }
+
+  Statement<?> selectRunsBetween(
+      VolumeId volume, int session, int bucket, int firstRun, int lastRun) {
+    return selectRunsBetween
+        .bind(volume.value(), session, bucket, firstRun, lastRun)
+        .setPageSize(PAGE_ROWS);
+  }
+
+  /** One range tombstone, whatever the number of runs. */
+  Statement<?> deleteRunsBetween(
+      VolumeId volume, int session, int bucket, int firstRun, int lastRun) {
+    return deleteRunsBetween.bind(volume.value(), session, bucket, firstRun, lastRun);
   }
 
   Statement<?> deleteRuns(VolumeId volume, int session, int bucket) {

@@ -16,6 +16,9 @@ public final class Frontier {
     int end = frontier.size();
     while (end > 0) {
       int level = frontier.get(end - 1).level();
+      if (level == NodeHeader.BASE) {
+        return Optional.empty();
+      }
       int from = end - 1;
       while (from > 0 && frontier.get(from - 1).level() == level) {
         from--;
@@ -55,15 +58,19 @@ public final class Frontier {
   }
 
   /**
-   * Checks X4 as far as the headers tell: in seq, event and time order, without overlap, levels
-   * never rising towards the head, at most fan-out nodes a level (the last may be due for merging).
-   * Between two nodes there may be seqs that the journal recorded as not captured.
+   * Checks X4 as far as the headers tell: in seq, event and time order, without overlap, at most
+   * one base, which is the oldest; after it levels that rise and then never rise again towards the
+   * head, at most fan-out nodes a level and side (the last may be due for merging). Between two
+   * nodes there may be seqs that the journal recorded as not captured.
    *
    * @throws IllegalArgumentException that names the first violation
    */
   public static void check(List<NodeHeader> frontier) {
+    boolean cut = !frontier.isEmpty() && frontier.get(0).base();
+    int most = cut ? 2 * IndexWriter.FAN_OUT : IndexWriter.FAN_OUT;
     NodeHeader previous = null;
     int sameLevel = 0;
+    boolean fallen = true;
     for (NodeHeader node : frontier) {
       if (node.firstSeq() > node.lastSeq() || node.firstEventNr() > node.lastEventNr()) {
         throw new IllegalArgumentException("X4: an empty run: " + node);
@@ -72,11 +79,16 @@ public final class Frontier {
           && (node.firstSeq() <= previous.lastSeq()
               || node.firstEventNr() <= previous.lastEventNr()
               || node.firstTimeMicros() < previous.lastTimeMicros()
-              || node.level() > previous.level())) {
+              || node.base()
+              || fallen && node.level() > previous.level())) {
         throw new IllegalArgumentException("X4: out of order: " + previous + " before " + node);
       }
+      fallen =
+          previous == null
+              ? !node.base()
+              : !previous.base() && (fallen || node.level() < previous.level());
       sameLevel = previous != null && node.level() == previous.level() ? sameLevel + 1 : 1;
-      if (sameLevel > IndexWriter.FAN_OUT) {
+      if (sameLevel > most) {
         throw new IllegalArgumentException("X4: too many nodes of level " + node.level());
       }
       previous = node;

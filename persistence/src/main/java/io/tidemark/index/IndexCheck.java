@@ -60,6 +60,11 @@ public final class IndexCheck {
     } catch (IllegalArgumentException e) {
       run.problem(e.getMessage());
     }
+    for (NodeHeader layer : history.kept()) {
+      if (history.frontier().isEmpty() || layer.id() != history.frontier().get(0).id()) {
+        run.node(layer);
+      }
+    }
     for (NodeHeader node : history.frontier()) {
       run.node(node);
     }
@@ -150,7 +155,9 @@ public final class IndexCheck {
       }
       try {
         NodeDirectory directory = new Pending<>(reader.directory(history.volume(), node)).await();
-        if (directory.level == 1) {
+        if (node.base()) {
+          base(node, directory);
+        } else if (directory.level == 1) {
           leaf(node, directory);
         } else {
           inner(node, directory);
@@ -161,6 +168,38 @@ public final class IndexCheck {
         reachedEvent = Math.max(reachedEvent, node.lastEventNr());
         reachedSeq = Math.max(reachedSeq, node.lastSeq());
       }
+    }
+
+    /**
+     * What a base was made of is gone: checks that its map is in order, inside the volume, of its
+     * own run's writes (X1, X5), and, when layers lie below it, that it is their overlay.
+     */
+    private void base(NodeHeader node, NodeDirectory directory) {
+      boolean top = history.frontier().contains(node);
+      if (top && history.kept().size() > 1) {
+        ExtentCursor[] maps = new ExtentCursor[history.kept().size()];
+        for (int i = 0; i < maps.length; i++) {
+          NodeHeader layer = history.kept().get(i);
+          NodeDirectory below = new Pending<>(reader.directory(history.volume(), layer)).await();
+          maps[i] = new NodeScan(store, history.volume(), layer.id(), below);
+        }
+        long zeroUpTo = history.kept().get(0).lastSeq();
+        compare(node, new WithoutZeroes(new OverlayCursor(maps), zeroUpTo), directory);
+      } else {
+        ExtentCursor map = new NodeScan(store, history.volume(), node.id(), directory);
+        compare(node, map, directory);
+      }
+      ExtentCursor map = new NodeScan(store, history.volume(), node.id(), directory);
+      while (map.next()) {
+        if (map.seq() < node.firstSeq() || map.seq() > node.lastSeq()) {
+          problem(
+              "X5: index node %d of writes %d to %d maps %s"
+                  .formatted(node.id(), node.firstSeq(), node.lastSeq(), text(map)));
+          break;
+        }
+      }
+      reachedEvent = Math.max(reachedEvent, node.lastEventNr());
+      reachedSeq = Math.max(reachedSeq, node.lastSeq());
     }
 
     private void leaf(NodeHeader node, NodeDirectory directory) {
@@ -286,6 +325,28 @@ public final class IndexCheck {
   private static String text(ExtentCursor c) {
     return "%d..%d to write %d, segment %d at %d"
         .formatted(c.offset(), c.end(), c.seq(), c.segment(), c.position());
+  }
+
+  /** Leaves out what was zeroed up to a write, like the base of a cut history. */
+  private static final class WithoutZeroes extends ExtentCursor {
+    private final ExtentCursor map;
+    private final long upToSeq;
+
+    WithoutZeroes(ExtentCursor map, long upToSeq) {
+      this.map = map;
+      this.upToSeq = upToSeq;
+    }
+
+    @Override
+    public boolean next() {
+      do {
+        if (!map.next()) {
+          return false;
+        }
+      } while (map.segment() == ZERO_SEGMENT && map.seq() <= upToSeq);
+      take(map, map.offset(), map.end());
+      return true;
+    }
   }
 
   /** Joins pieces of one extent that touch, as {@link ExtentMap.Builder} does. */

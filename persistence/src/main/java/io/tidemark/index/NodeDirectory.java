@@ -36,6 +36,9 @@ final class NodeDirectory {
   static final int CHILDREN_MAX = 65_536;
   private static final int LEVEL_MAX = 32;
 
+  /** The level of a base: the final map of a run whose events and nodes are gone. */
+  static final int LEVEL_BASE = 32;
+
   final int level;
   final long firstSeq;
   final long lastSeq;
@@ -105,6 +108,24 @@ final class NodeDirectory {
             0,
             0);
     return new NodeDirectory(ranges, children, new long[0], root);
+  }
+
+  /** A node without children over the run that {@code bounds} tells. */
+  static NodeDirectory base(NodeHeader bounds, long extents, FencePage root) {
+    NodeHeader ranges =
+        new NodeHeader(
+            0,
+            LEVEL_BASE,
+            bounds.firstSeq(),
+            bounds.lastSeq(),
+            bounds.firstTimeMicros(),
+            bounds.lastTimeMicros(),
+            bounds.firstEventNr(),
+            bounds.lastEventNr(),
+            extents,
+            0,
+            0);
+    return new NodeDirectory(ranges, List.of(), new long[0], root);
   }
 
   /** What the volume's state keeps of the node. */

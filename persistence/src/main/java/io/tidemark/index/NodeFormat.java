@@ -17,7 +17,7 @@ import java.util.zip.CRC32C;
  * <pre>
  *   u32 magic "TMIX"
  *   u8  version = 1
- *   u8  kind (1 header, 2 fences, 3 map)
+ *   u8  kind (1 header, 2 fences, 3 map, 4 runs)
  *   u16 zero
  *   u64 node id
  *   u32 block number
@@ -33,6 +33,7 @@ final class NodeFormat {
   static final int HEADER = 1;
   static final int FENCES = 2;
   static final int MAP = 3;
+  static final int RUNS = 4;
 
   /** Content of one block, at most. */
   static final int CONTENT_BYTES_MAX = 256 << 10;

@@ -4,7 +4,7 @@ package io.tidemark.index;
  * What a volume's state keeps of an index node.
  *
  * @param id names the stored node, unique in its volume
- * @param level 1 for a leaf
+ * @param level 1 for a leaf, {@link #BASE} for a base
  * @param firstSeq first write seq of the run
  * @param lastSeq last write seq of the run
  * @param firstTimeMicros timestamp of the first write
@@ -26,4 +26,13 @@ public record NodeHeader(
     long lastEventNr,
     long extents,
     int blocks,
-    long storedBytes) {}
+    long storedBytes) {
+
+  /** The level of a base: a final map of a run whose events and finer nodes are gone. */
+  public static final int BASE = NodeDirectory.LEVEL_BASE;
+
+  /** Whether there is nothing finer than this node (X5). */
+  public boolean base() {
+    return level == BASE;
+  }
+}

@@ -60,7 +60,13 @@ public final class StoredIndexReader {
    */
   public CompletableFuture<IndexSnapshot> snapshot(IndexedHistory history, long seq) {
     List<NodeHeader> whole = new ArrayList<>();
+    if (seq == 0) {
+      return done(new IndexSnapshot(this, history.volume(), 0, whole, ExtentMap.EMPTY));
+    }
     for (NodeHeader node : history.frontier()) {
+      if (node.base() && node.lastSeq() > seq) {
+        return kept(history, seq);
+      }
       if (node.lastSeq() > seq) {
         return node.firstSeq() > seq
             ? done(new IndexSnapshot(this, history.volume(), seq, whole, ExtentMap.EMPTY))
@@ -81,6 +87,19 @@ public final class StoredIndexReader {
     CompletableFuture<Void> tail = seq > indexed ? tail(history, adding) : done(null);
     return tail.thenApply(
         read -> new IndexSnapshot(this, history.volume(), seq, whole, overlay.map()));
+  }
+
+  /** A point that was kept when the horizon had passed it (X5). */
+  private CompletableFuture<IndexSnapshot> kept(IndexedHistory history, long seq) {
+    List<NodeHeader> layers =
+        history.kept().stream().filter(layer -> layer.lastSeq() <= seq).toList();
+    if (layers.isEmpty() || layers.get(layers.size() - 1).lastSeq() != seq) {
+      return CompletableFuture.failedFuture(
+          new Refusal(
+              ErrorCode.BEYOND_HORIZON,
+              "seq:%d is older than the horizon and was not kept".formatted(seq)));
+    }
+    return done(new IndexSnapshot(this, history.volume(), seq, layers, ExtentMap.EMPTY));
   }
 
   /** Adds the nodes and, below them, the writes of one leaf that tile {@code node} up to seq. */
@@ -205,7 +224,7 @@ public final class StoredIndexReader {
     if (found == null) {
       return done(Spot.NONE);
     }
-    if (last(found, byTime) <= value) {
+    if (found.base() || last(found, byTime) <= value) {
       return done(Spot.after(found));
     }
     return directory(history.volume(), found)

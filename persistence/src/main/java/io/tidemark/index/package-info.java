@@ -27,7 +27,10 @@
  *   <li>X3 Nodes are immutable; a node is referred to by an event only after it is stored.
  *   <li>X4 The nodes of the frontier tile the history from seq 1 without gap or overlap, except for
  *       seqs that the journal recorded as not captured; their number is at most (fan-out - 1) a
- *       level, and one more while a merge is due.
+ *       level and side, and one more while a merge is due.
+ *   <li>X5 A history that was cut begins with a base: one node that holds the final map of
+ *       everything up to it, and nothing finer. Points before its end are served only where a layer
+ *       ends: layers are bases that tile {@code [1, base]}, oldest first.
  * </ol>
  */
 package io.tidemark.index;

@@ -3,6 +3,7 @@ package io.tidemark.point;
 import io.tidemark.index.NodeHeader;
 import io.tidemark.position.VolumeId;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a reader of a volume's past needs to know of its history: a consistent moment of the volume
@@ -20,6 +21,9 @@ import java.util.List;
  * @param frontier index nodes in seq order that tile {@code [1, t]} (X4)
  * @param tailFromEventNr first event that may hold a segment after {@code t}
  * @param tailToEventNr newest event
+ * @param layers what the history up to its base is kept as, oldest first (X5)
+ * @param keptSeqs points before the horizon that are kept, ascending
+ * @param createdMicros time of seq 0, or 0 when it is not known
  */
 public record HistoryView(
     VolumeId volume,
@@ -33,4 +37,63 @@ public record HistoryView(
     List<DarkInterval> dark,
     List<NodeHeader> frontier,
     long tailFromEventNr,
-    long tailToEventNr) {}
+    long tailToEventNr,
+    List<NodeHeader> layers,
+    List<Long> keptSeqs,
+    long createdMicros) {
+
+  public HistoryView {
+    // Absent in what a node of an earlier release sends.
+    layers = layers == null ? List.of() : layers;
+    keptSeqs = keptSeqs == null ? List.of() : keptSeqs;
+  }
+
+  /** A history without points below its horizon. */
+  public HistoryView(
+      VolumeId volume,
+      String persistenceId,
+      long sizeBytes,
+      long epoch,
+      long headSeq,
+      long headTimeMicros,
+      long horizonSeq,
+      long horizonTimeMicros,
+      List<DarkInterval> dark,
+      List<NodeHeader> frontier,
+      long tailFromEventNr,
+      long tailToEventNr) {
+    this(
+        volume,
+        persistenceId,
+        sizeBytes,
+        epoch,
+        headSeq,
+        headTimeMicros,
+        horizonSeq,
+        horizonTimeMicros,
+        dark,
+        frontier,
+        tailFromEventNr,
+        tailToEventNr,
+        List.of(),
+        List.of(),
+        0);
+  }
+
+  /** Whether {@code seq} is a point before the horizon that is kept. */
+  public boolean keeps(long seq) {
+    return seq < horizonSeq && keptSeqs.contains(seq);
+  }
+
+  /** The layer that ends with {@code seq}. */
+  public Optional<NodeHeader> layerTo(long seq) {
+    return layers.stream().filter(layer -> layer.lastSeq() == seq).findFirst();
+  }
+
+  /** The base that the history begins with, if it was cut. */
+  public Optional<NodeHeader> base() {
+    return frontier.isEmpty() || !frontier.get(0).base()
+        ? Optional.empty()
+        : Optional.of(frontier.get(0));
+  }
+}

@@ -10,6 +10,9 @@ final class Refusals {
 
   /** Refuses when there is no recovery point at {@code seq}. */
   static void checkSeq(HistoryView view, long seq) {
+    if (view.keeps(seq)) {
+      return;
+    }
     if (seq < view.horizonSeq()) {
       throw beyondHorizon(view, "seq:" + seq);
     }
@@ -45,8 +48,13 @@ final class Refusals {
   private static Refusal beyondHorizon(HistoryView view, String what) {
     return new Refusal(
         ErrorCode.BEYOND_HORIZON,
-        "%s is older than the oldest recovery point, which is %s"
-            .formatted(what, named(view.horizonSeq(), view.horizonTimeMicros())));
+        "%s is older than the horizon: the nearest point is %s%s"
+            .formatted(
+                what,
+                named(view.horizonSeq(), view.horizonTimeMicros()),
+                view.keptSeqs().isEmpty() || view.keptSeqs().get(0) >= view.horizonSeq()
+                    ? ""
+                    : "; of what is older only kept tags and what open images hold remains"));
   }
 
   private static Refusal beyondHead(HistoryView view, String what) {

@@ -11,7 +11,10 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * Reads a volume as of a recovery point: regions are resolved in the index once and remembered,
@@ -21,19 +24,39 @@ import java.util.concurrent.CompletionStage;
 final class StoredPointReader implements PointReader {
   private final RecoveryPoint point;
   private final long sizeBytes;
-  private final IndexSnapshot snapshot;
-  private final RegionCache regions;
   private final ChunkReader chunks;
   private final SequentialReads sequential;
+  private final Supplier<CompletionStage<IndexSnapshot>> renewal;
 
+  /** Where the content is; another one once the history was cut (P5). */
+  private volatile Places places;
+
+  /** The renewal that runs, if any; guarded by the monitor. */
+  private CompletableFuture<Places> renewing;
+
+  private record Places(IndexSnapshot snapshot, RegionCache regions) {}
+
+  /** A point that is read for a short while only. */
+  static final Supplier<CompletionStage<IndexSnapshot>> FIXED =
+      () ->
+          CompletableFuture.failedFuture(
+              new Refusal(ErrorCode.FAILED, "the history of the point is not asked for again"));
+
+  /**
+   * @param renewal finds the point again after a cut
+   */
   StoredPointReader(
-      RecoveryPoint point, long sizeBytes, IndexSnapshot snapshot, ChunkReader chunks) {
+      RecoveryPoint point,
+      long sizeBytes,
+      IndexSnapshot snapshot,
+      ChunkReader chunks,
+      Supplier<CompletionStage<IndexSnapshot>> renewal) {
     this.point = point;
     this.sizeBytes = sizeBytes;
-    this.snapshot = snapshot;
     this.chunks = chunks;
     this.sequential = new SequentialReads(chunks.aheadBytesMax());
-    this.regions = new RegionCache(snapshot, sizeBytes);
+    this.renewal = renewal;
+    this.places = new Places(snapshot, new RegionCache(snapshot, sizeBytes));
   }
 
   @Override
@@ -47,7 +70,7 @@ final class StoredPointReader implements PointReader {
   }
 
   IndexSnapshot snapshot() {
-    return snapshot;
+    return places.snapshot();
   }
 
   @Override
@@ -59,25 +82,88 @@ final class StoredPointReader implements PointReader {
     if (length == 0) {
       return CompletableFuture.completedFuture(ByteBuffer.allocate(0).asReadOnlyBuffer());
     }
-    CompletableFuture<ByteBuffer> result =
-        regions
-            .extents(range.offset(), range.end())
-            .thenCompose(maps -> new ChunkCopy(this, offset, length).fill(maps));
-    readAhead(range);
+    Places now = places;
+    CompletionStage<ByteBuffer> result =
+        again(now, read(now, offset, length), then -> read(then, offset, length));
+    readAhead(now, range);
     return result;
   }
 
+  private CompletableFuture<ByteBuffer> read(Places now, long offset, int length) {
+    return now.regions()
+        .extents(offset, offset + length)
+        .thenCompose(maps -> new ChunkCopy(this, offset, length).fill(maps));
+  }
+
+  /**
+   * What is missing may have been moved by a cut since the point was opened (P5): then it is looked
+   * for once more. Whatever is wrong with the renewed point, its refusal is the answer; a failure
+   * of asking leaves the first answer.
+   */
+  private <T> CompletionStage<T> again(
+      Places then, CompletionStage<T> first, Function<Places, CompletionStage<T>> retry) {
+    return first.exceptionallyCompose(
+        failure -> {
+          if (!(unwrapped(failure) instanceof Refusal missing)
+              || missing.code() != ErrorCode.CORRUPT
+              || renewal == FIXED) {
+            return CompletableFuture.failedFuture(failure);
+          }
+          return renewed(then)
+              .exceptionallyCompose(
+                  refused ->
+                      CompletableFuture.failedFuture(
+                          unwrapped(refused) instanceof Refusal r
+                                  && (r.code() == ErrorCode.BEYOND_HORIZON
+                                      || r.code() == ErrorCode.NOT_FOUND)
+                              ? r
+                              : failure))
+              .thenCompose(retry::apply);
+        });
+  }
+
+  private static Throwable unwrapped(Throwable failure) {
+    return failure instanceof CompletionException && failure.getCause() != null
+        ? failure.getCause()
+        : failure;
+  }
+
+  /** Places newer than {@code then}; many reads that miss share one renewal. */
+  private synchronized CompletableFuture<Places> renewed(Places then) {
+    if (places != then) {
+      return CompletableFuture.completedFuture(places);
+    }
+    if (renewing == null) {
+      CompletableFuture<Places> result =
+          renewal
+              .get()
+              .thenApply(found -> new Places(found, new RegionCache(found, sizeBytes)))
+              .toCompletableFuture();
+      renewing = result;
+      result.whenComplete(this::settle);
+      return result;
+    }
+    return renewing;
+  }
+
+  private synchronized void settle(Places found, Throwable failure) {
+    renewing = null;
+    if (failure == null) {
+      places = found;
+    }
+  }
+
   CompletableFuture<ByteBuffer> chunk(long segment, int chunk) {
-    return chunks.chunk(snapshot.volume(), segment, chunk);
+    return chunks.chunk(places.snapshot().volume(), segment, chunk);
   }
 
   /** Fetches what is likely to be read next; when that fails, the read itself will say so. */
-  private void readAhead(ByteRange range) {
+  private void readAhead(Places now, ByteRange range) {
     ByteRange ahead = sequential.after(range, sizeBytes);
     if (ahead.length() == 0 || chunks.busy()) {
       return;
     }
-    regions
+    now.regions()
         .extents(ahead.offset(), ahead.end())
         .thenAccept(maps -> maps.forEach(map -> fetchAhead(map, ahead)));
   }
@@ -89,7 +175,7 @@ final class StoredPointReader implements PointReader {
       if (!map.zero(i)) {
         int last = (int) ((map.position(i) + map.end(i) - map.offset(i) - 1) / map.chunkBytes(i));
         for (int c = (int) (map.position(i) / map.chunkBytes(i)); c <= last; c++) {
-          chunks.ahead(snapshot.volume(), map.segment(i), c);
+          chunks.ahead(places.snapshot().volume(), map.segment(i), c);
         }
       }
     }
@@ -100,11 +186,16 @@ final class StoredPointReader implements PointReader {
     if (outside(range.offset(), range.length())) {
       return CompletableFuture.failedFuture(outsideRefusal(range.offset(), range.length()));
     }
+    Places now = places;
+    return again(now, extents(now, range), then -> extents(then, range));
+  }
+
+  private static CompletionStage<List<MappedExtent>> extents(Places now, ByteRange range) {
     List<MappedExtent> found = new ArrayList<>();
     return ExtentScan.over(
             range,
             0,
-            snapshot,
+            now.snapshot(),
             map -> {
               for (int i = 0; i < map.size(); i++) {
                 add(found, map, i);
@@ -123,11 +214,20 @@ final class StoredPointReader implements PointReader {
       return CompletableFuture.failedFuture(
           new Refusal(ErrorCode.INVALID, rangesMax + " ranges cannot be told: ask for 1 or more"));
     }
+    Places now = places;
+    return again(
+        now,
+        changedAfter(now, seq, within, rangesMax),
+        then -> changedAfter(then, seq, within, rangesMax));
+  }
+
+  private static CompletionStage<Changes> changedAfter(
+      Places now, WriteSeq seq, ByteRange within, int rangesMax) {
     List<ByteRange> found = new ArrayList<>();
     return ExtentScan.over(
             within,
             seq.value(),
-            snapshot,
+            now.snapshot(),
             map -> {
               for (int i = 0; i < map.size() && found.size() <= rangesMax; i++) {
                 join(found, map.offset(i), map.end(i));

@@ -1,5 +1,6 @@
 package io.tidemark.point;
 
+import io.tidemark.index.IndexSnapshot;
 import io.tidemark.index.IndexedHistory;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.index.StoredIndexReader;
@@ -77,6 +78,13 @@ public final class StoredPoints implements Points {
     if (seq == view.horizonSeq()) {
       return done(point(seq, view.horizonTimeMicros()));
     }
+    if (seq == 0) {
+      return done(
+          point(0, view.createdMicros() > 0 ? view.createdMicros() : view.horizonTimeMicros()));
+    }
+    if (view.layerTo(seq).isPresent()) {
+      return done(point(seq, view.layerTo(seq).get().lastTimeMicros()));
+    }
     for (DarkInterval dark : view.dark()) {
       if (!dark.open() && seq == dark.toSeq() + 1) {
         return done(point(seq, dark.toTimeMicros()));
@@ -135,20 +143,69 @@ public final class StoredPoints implements Points {
     return refusing(
         () -> {
           Refusals.checkSeq(view, point.seq().value());
-          return reader(view, history, point);
+          return reader(view, history, point, StoredPointReader.FIXED);
         });
   }
 
   @Override
-  public CompletionStage<PointReader> openHead(HistoryView view, SegmentHistory history) {
-    return refusing(() -> reader(view, history, point(view.headSeq(), view.headTimeMicros())));
+  public CompletionStage<PointReader> open(
+      HistoryView view,
+      SegmentHistory history,
+      RecoveryPoint point,
+      Supplier<CompletionStage<HistoryView>> renewed) {
+    return refusing(
+        () -> {
+          Refusals.checkSeq(view, point.seq().value());
+          Supplier<CompletionStage<IndexSnapshot>> renewal =
+              () -> renewed.get().thenCompose(now -> renewed(view, now, history, point));
+          return reader(view, history, point, renewal)
+              .exceptionallyCompose(
+                  failure ->
+                      renewal
+                          .get()
+                          .thenApply(
+                              snapshot ->
+                                  new StoredPointReader(
+                                      point, view.sizeBytes(), snapshot, chunks, renewal)));
+        });
+  }
+
+  /** The index of an open point after the history was cut: the same content in other places. */
+  private CompletionStage<IndexSnapshot> renewed(
+      HistoryView then, HistoryView now, SegmentHistory history, RecoveryPoint point) {
+    Refusals.checkSeq(now, point.seq().value());
+    return moved(then, now, history, point.seq().value());
+  }
+
+  private CompletionStage<IndexSnapshot> moved(
+      HistoryView then, HistoryView now, SegmentHistory history, long seq) {
+    if (!then.volume().equals(now.volume())) {
+      throw new Refusal(ErrorCode.NOT_FOUND, "the volume was deleted while its point was read");
+    }
+    return index.snapshot(indexed(now, history), seq);
+  }
+
+  @Override
+  public CompletionStage<PointReader> openHead(
+      HistoryView view, SegmentHistory history, Supplier<CompletionStage<HistoryView>> renewed) {
+    return refusing(
+        () ->
+            reader(
+                view,
+                history,
+                point(view.headSeq(), view.headTimeMicros()),
+                () -> renewed.get().thenCompose(now -> moved(view, now, history, view.headSeq()))));
   }
 
   private CompletionStage<PointReader> reader(
-      HistoryView view, SegmentHistory history, RecoveryPoint point) {
+      HistoryView view,
+      SegmentHistory history,
+      RecoveryPoint point,
+      Supplier<CompletionStage<IndexSnapshot>> renewal) {
     return index
         .snapshot(indexed(view, history), point.seq().value())
-        .thenApply(snapshot -> new StoredPointReader(point, view.sizeBytes(), snapshot, chunks));
+        .thenApply(
+            snapshot -> new StoredPointReader(point, view.sizeBytes(), snapshot, chunks, renewal));
   }
 
   /**
@@ -168,7 +225,12 @@ public final class StoredPoints implements Points {
 
   private static IndexedHistory indexed(HistoryView view, SegmentHistory history) {
     return new IndexedHistory(
-        view.volume(), view.frontier(), history, view.tailFromEventNr(), view.tailToEventNr());
+        view.volume(),
+        view.frontier(),
+        history,
+        view.tailFromEventNr(),
+        view.tailToEventNr(),
+        view.layers());
   }
 
   private static <T> CompletionStage<T> done(T value) {

@@ -12,6 +12,8 @@
  *       it.
  *   <li>P4 Memory and requests in flight are bounded by named limits for all readers together,
  *       whatever they ask for (J9).
+ *   <li>P5 When a cut of the history moves what an open point reads, the point finds it again; it
+ *       is refused once it is given up, and never served with other content or zeroes.
  * </ol>
  */
 package io.tidemark.point;

@@ -125,6 +125,11 @@ public final class ChunkCache implements SegmentStore {
   }
 
   @Override
+  public CompletionStage<Void> deleteRuns(VolumeId volume, int session, int firstRun, int lastRun) {
+    return store.deleteRuns(volume, session, firstRun, lastRun);
+  }
+
+  @Override
   public CompletionStage<Void> deleteVolume(VolumeId volume, int lastSession) {
     forget(volume);
     return store.deleteVolume(volume, lastSession);

@@ -10,6 +10,12 @@ import io.tidemark.position.VolumeId;
  *     known by its number
  */
 public record SegmentRef(VolumeId volume, long number) {
+  /** Consecutive segments of a session that are stored, and deleted, together. */
+  public static final int RUN_SEGMENTS = 16;
+
+  /** Sessions from here on (unsigned) are those of compactions, not of taps. */
+  public static final int COMPACTION_SESSIONS = Integer.MIN_VALUE;
+
   public static long number(int session, int ordinal) {
     return (long) session << 32 | (ordinal & 0xffff_ffffL);
   }
@@ -20,5 +26,10 @@ public record SegmentRef(VolumeId volume, long number) {
 
   public int ordinal() {
     return (int) number;
+  }
+
+  /** The run that the segment belongs to. */
+  public int run() {
+    return Integer.divideUnsigned(ordinal(), RUN_SEGMENTS);
   }
 }

@@ -29,6 +29,15 @@ public interface SegmentStore {
   /** Deletes what a broken session left: segments of {@code session} from {@code ordinal} on. */
   CompletionStage<Void> deleteOrphans(SegmentRef firstOrphan);
 
+  /**
+   * Deletes whole runs of a session, which nothing refers to any more; repeating is safe.
+   *
+   * @param firstRun see {@link SegmentRef#run}
+   * @param lastRun inclusive
+   */
+  CompletionStage<Void> deleteRuns(
+      io.tidemark.position.VolumeId volume, int session, int firstRun, int lastRun);
+
   /** Deletes the data of a whole volume. */
   CompletionStage<Void> deleteVolume(io.tidemark.position.VolumeId volume, int lastSession);
 }

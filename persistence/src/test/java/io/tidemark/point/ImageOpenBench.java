@@ -198,6 +198,12 @@ public final class ImageOpenBench {
     }
 
     @Override
+    public CompletionStage<Void> deleteRuns(
+        io.tidemark.position.VolumeId volume, int session, int firstRun, int lastRun) {
+      return CompletableFuture.completedFuture(null);
+    }
+
+    @Override
     public CompletionStage<Void> deleteVolume(
         io.tidemark.position.VolumeId volume, int lastSession) {
       return CompletableFuture.completedFuture(null);

@@ -56,6 +56,10 @@ final class InMemorySegments implements SegmentStore {
     return ByteBuffer.wrap(stored.data, from, length).slice().asReadOnlyBuffer();
   }
 
+  long bytes() {
+    return segments.values().stream().mapToLong(s -> s.data.length).sum();
+  }
+
   void lose(SegmentRef ref) {
     segments.remove(ref);
   }
@@ -69,6 +73,19 @@ final class InMemorySegments implements SegmentStore {
                 ref.volume().equals(firstOrphan.volume())
                     && ref.session() == firstOrphan.session()
                     && ref.ordinal() >= firstOrphan.ordinal());
+    return CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public CompletionStage<Void> deleteRuns(VolumeId volume, int session, int firstRun, int lastRun) {
+    segments
+        .keySet()
+        .removeIf(
+            ref ->
+                ref.volume().equals(volume)
+                    && ref.session() == session
+                    && ref.run() >= firstRun
+                    && ref.run() <= lastRun);
     return CompletableFuture.completedFuture(null);
   }
 

@@ -18,6 +18,7 @@ import io.tidemark.segment.SegmentRef;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import org.junit.jupiter.api.Test;
@@ -186,7 +187,11 @@ class StoredPointsTest {
     long t = TestDisk.CREATED;
     HistoryView view =
         view(0, t, new DarkInterval(8, Long.MAX_VALUE, t + 7000, Long.MAX_VALUE, "tap was killed"));
-    PointReader head = disk.points.openHead(view, disk.history.events).toCompletableFuture().join();
+    PointReader head =
+        disk.points
+            .openHead(view, disk.history.events, () -> CompletableFuture.completedFuture(view))
+            .toCompletableFuture()
+            .join();
     assertEquals(10, bytes(head.read(2 * 4096, 4096))[0]);
     assertEquals(0, bytes(head.read(9 * 4096, 4096))[0]);
   }

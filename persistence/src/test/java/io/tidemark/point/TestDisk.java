@@ -40,6 +40,10 @@ final class TestDisk {
   final TestHistory history;
   final List<Write> writes = new ArrayList<>();
   final List<DarkInterval> dark = new ArrayList<>();
+  long horizonSeq;
+  long horizonTime = CREATED;
+  List<io.tidemark.index.NodeHeader> layers = List.of();
+  List<Long> keptSeqs = List.of();
   long now = CREATED;
 
   TestDisk(int sizeBytes, Random random, Executor storeThreads, long cacheBytes) {
@@ -90,11 +94,14 @@ final class TestDisk {
         1,
         history.headSeq,
         history.headSeq == 0 ? CREATED : history.headTime,
-        0,
-        CREATED,
+        horizonSeq,
+        horizonTime,
         List.copyOf(dark),
         history.frontier,
         history.tailFromEventNr(),
-        history.newestEventNr());
+        history.newestEventNr(),
+        layers,
+        keptSeqs,
+        CREATED);
   }
 }

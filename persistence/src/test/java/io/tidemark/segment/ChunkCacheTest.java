@@ -40,6 +40,12 @@ class ChunkCacheTest {
     }
 
     @Override
+    public CompletionStage<Void> deleteRuns(
+        VolumeId volume, int session, int firstRun, int lastRun) {
+      return CompletableFuture.completedFuture(null);
+    }
+
+    @Override
     public CompletionStage<Void> deleteVolume(VolumeId volume, int lastSession) {
       return CompletableFuture.completedFuture(null);
     }

@@ -68,6 +68,18 @@ public final class InMemorySegmentStore implements SegmentStore {
   }
 
   @Override
+  public CompletionStage<Void> deleteRuns(VolumeId volume, int session, int firstRun, int lastRun) {
+    rows.keySet()
+        .removeIf(
+            place ->
+                place.ref().volume().equals(volume)
+                    && place.ref().session() == session
+                    && place.ref().run() >= firstRun
+                    && place.ref().run() <= lastRun);
+    return CompletableFuture.completedFuture(null);
+  }
+
+  @Override
   public CompletionStage<Void> deleteVolume(VolumeId volume, int lastSession) {
     rows.keySet().removeIf(place -> place.ref().volume().equals(volume));
     return CompletableFuture.completedFuture(null);

@@ -211,9 +211,7 @@ class FailoverTest {
     Path said = Files.createTempFile("tidemark-said", ".txt");
     for (WanSite site : List.of(a, b)) {
       program(
-          site,
-          "note.sh",
-          "echo \"$1 $TIDEMARK_SITE $TIDEMARK_RUN $TIDEMARK_VOLUMES\" >> " + said);
+          site, "note.sh", "echo \"$1 $TIDEMARK_SITE $TIDEMARK_RUN $TIDEMARK_VOLUMES\" >> " + said);
     }
     List<Hook> pre = List.of(hook("a", "left"), hook("b", "left"));
     List<Hook> post = List.of(hook("a", "entered"), hook("b", "entered"));
@@ -407,12 +405,10 @@ class FailoverTest {
         ErrorCode.NOT_SYNCHRONIZED, refused(a.plans.failover(plan, RunOrder.of(Kind.PLANNED))));
     get(a.node.site().deleteVolume(name));
     Refusal gone =
-        assertThrows(
-            Refusal.class, () -> get(a.plans.failover(plan, RunOrder.of(Kind.PLANNED))));
+        assertThrows(Refusal.class, () -> get(a.plans.failover(plan, RunOrder.of(Kind.PLANNED))));
     assertTrue(gone.getMessage().contains(name.value()), gone.getMessage());
     get(b.node.site().deleteVolume(name));
-    assertEquals(
-        ErrorCode.NOT_FOUND, refused(a.plans.failover(plan, RunOrder.of(Kind.FORCED))));
+    assertEquals(ErrorCode.NOT_FOUND, refused(a.plans.failover(plan, RunOrder.of(Kind.FORCED))));
     get(b.node.site().createVolume(name, VOLUME_BYTES, false));
     assertEquals(
         ErrorCode.SECOND_PRIMARY, refused(a.plans.failover(plan, RunOrder.of(Kind.FORCED))));

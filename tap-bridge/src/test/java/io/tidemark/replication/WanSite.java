@@ -7,27 +7,17 @@ import akka.cluster.typed.Cluster;
 import com.typesafe.config.Config;
 import io.tidemark.config.Endpoint;
 import io.tidemark.fence.WriterFence;
+import io.tidemark.image.ImageSummary;
+import io.tidemark.image.Images;
+import io.tidemark.image.OpenImage;
+import io.tidemark.image.SitePoints;
 import io.tidemark.index.InMemoryIndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.link.ClusterLinks;
 import io.tidemark.link.Links;
-import io.tidemark.image.ImageSummary;
-import io.tidemark.image.Images;
-import io.tidemark.image.OpenImage;
-import io.tidemark.image.SitePoints;
 import io.tidemark.plan.ClusterPlans;
 import io.tidemark.plan.Plans;
-import io.tidemark.refusal.ErrorCode;
-import io.tidemark.refusal.Refusal;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
-import java.util.stream.Stream;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.StoredPoints;
@@ -35,6 +25,8 @@ import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.ChunkCache;
 import io.tidemark.segment.InMemorySegmentStore;
 import io.tidemark.site.SiteParts;
@@ -44,10 +36,18 @@ import io.tidemark.taplink.SiteLines;
 import io.tidemark.taplink.TapLinkServer;
 import io.tidemark.testsite.MemoryCatalog;
 import io.tidemark.testsite.TestSite;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Stream;
 
 /** A site of one node in this JVM, real but for Cassandra: what is stored is kept in memory. */
 public final class WanSite implements AutoCloseable {
@@ -78,7 +78,8 @@ public final class WanSite implements AutoCloseable {
   /**
    * @param joins a site whose cluster it joins
    */
-  public WanSite(String name, LinkSettings link, String extra, Optional<WanSite> joins) throws Exception {
+  public WanSite(String name, LinkSettings link, String extra, Optional<WanSite> joins)
+      throws Exception {
     this.name = name;
     this.link = link;
     this.extra = extra;
@@ -135,8 +136,7 @@ public final class WanSite implements AutoCloseable {
                 port,
                 node.journal(),
                 link,
-                Optional.of(
-                    new PastContent(node.site()::history, points, node.histories()::of))));
+                Optional.of(new PastContent(node.site()::history, points, node.histories()::of))));
     node.remotes().announce("tap-link", address().toString());
     links =
         ClusterLinks.start(
@@ -159,7 +159,7 @@ public final class WanSite implements AutoCloseable {
                 node.groups(),
                 links,
                 node.remotes(),
-                new SitePoints(node.site(), points, node.groups(), node.histories()::of),
+                new SitePoints(node.site(), node.retention(), points, node.groups(), node.histories()::of),
                 new NoImages(),
                 hooks,
                 MicroClock.system(),

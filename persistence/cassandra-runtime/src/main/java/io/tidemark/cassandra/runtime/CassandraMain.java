@@ -24,6 +24,8 @@ public final class CassandraMain {
     watcher.start();
     // Ends the JVM by itself, with the reason in the log, when the start fails.
     CassandraDaemon.main(args);
+    // Whoever asks for Cassandra's classes before it has started breaks its start, however slow.
+    Reclaimer.start();
   }
 
   private static void watchParent() {
