@@ -339,12 +339,14 @@ class ConsistencyTagTest {
         tap.attachIfEnded(node);
       }
       String name = "dies-at-" + step + "-" + attempt;
-      groups().take("g", new TagRequest(name, true, List.of(), "", 0));
-      await(name, () -> reached.getAsBoolean() || state(name).equals("Failed"));
+      CompletableFuture<TagSummary> taken =
+          groups().take("g", new TagRequest(name, true, List.of(), "", 0)).toCompletableFuture();
+      // It is answered when it has ended, or when nobody knows of it.
+      await(name, () -> reached.getAsBoolean() || taken.isDone());
       if (reached.getAsBoolean()) {
         return name;
       }
-      assertTrue(attempt < 20, () -> TestSite.join(groups().tag("g", name)).reason());
+      assertTrue(attempt < 20, () -> name + ": " + taken);
     }
   }
 

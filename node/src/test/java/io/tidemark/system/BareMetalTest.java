@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -24,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 class BareMetalTest {
   private static final String VOLUME = "machine";
   private static final Path SCRIPTS = Path.of("src/test/bare-metal").toAbsolutePath();
-  private static final Duration BOOT_LIMIT = Duration.ofSeconds(90);
+  private static final Duration BOOT_LIMIT = Duration.ofSeconds(180);
 
   @Test
   @Timeout(value = 8, unit = TimeUnit.MINUTES)
@@ -81,6 +82,7 @@ class BareMetalTest {
 
   private static long settledHead(TestSite site) throws Exception {
     long[] head = {-1};
+    Instant since = Instant.now();
     Await.until(
         "the guest's writes are journaled",
         Duration.ofSeconds(30),
@@ -90,7 +92,7 @@ class BareMetalTest {
           head[0] = volume.at("/head/seq").asLong();
           return head[0] == before
               && volume.path("state").asText().equals("Protected")
-              && volume.at("/rpo/bytes").asLong(-1) == 0;
+              && SiteClient.drained(volume, since);
         });
     return head[0];
   }

@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.ExecutorService;
@@ -34,7 +35,7 @@ class BlockDeviceTapTest {
   @TempDir Path directory;
 
   @Test
-  @Timeout(value = 4, unit = TimeUnit.MINUTES)
+  @Timeout(value = 8, unit = TimeUnit.MINUTES)
   void shouldResynchroniseADeviceAfterKill() throws Exception {
     Shell.requires("losetup");
     Shell.requiresRoot(Path.of("/dev/loop-control"));
@@ -122,6 +123,7 @@ class BlockDeviceTapTest {
 
   /** J2: drained and protected, an image at the head is the device, byte for byte. */
   private static void awaitEqual(TestSite site, Path device) throws Exception {
+    Instant since = Instant.now();
     Await.until(
         "protected and drained",
         LIMIT,
@@ -129,7 +131,7 @@ class BlockDeviceTapTest {
           JsonNode volume = site.client.volume(VOLUME);
           return volume.path("state").asText().equals("Protected")
               && volume.at("/tap/connected").asBoolean()
-              && volume.at("/rpo/writes").asLong(-1) == 0
+              && SiteClient.drained(volume, since)
               && volume.at("/tap/mode").asText().equals("continuous");
         });
     JsonNode image = site.client.openImage(VOLUME, "latest", false).orFail();

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Random;
 
 /**
@@ -101,13 +102,14 @@ final class DrillScenario {
 
   private long settledHead() throws Exception {
     long[] head = {-1};
+    Instant since = Instant.now();
     Await.until(
         "the head settles",
         LIMIT,
         () -> {
           long before = head[0];
           head[0] = site.client.head(VOLUME);
-          return head[0] == before && site.client.volume(VOLUME).at("/rpo/bytes").asLong(-1) == 0;
+          return head[0] == before && SiteClient.drained(site.client.volume(VOLUME), since);
         });
     return head[0];
   }

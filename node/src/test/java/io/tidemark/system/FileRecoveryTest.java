@@ -103,16 +103,12 @@ class FileRecoveryTest {
     long before = site.client.head(VOLUME);
     Shell.run("nbdcopy", "--flush", disk.toString(), tap.uri()).orFail();
     Instant copied = Instant.now();
-    // What the tap told before may have been before the last writes.
     Await.until(
         "journaled",
         LIMIT,
         () -> {
           JsonNode volume = site.client.get("/api/v1/volumes/" + VOLUME).orFail();
-          return volume.at("/head/seq").asLong() > before
-              && volume.at("/rpo/writes").asLong(-1) == 0
-              && volume.at("/rpo/asOf").isTextual()
-              && Instant.parse(volume.at("/rpo/asOf").asText()).isAfter(copied.plusSeconds(1));
+          return volume.at("/head/seq").asLong() > before && SiteClient.drained(volume, copied);
         });
     return site.client.head(VOLUME);
   }

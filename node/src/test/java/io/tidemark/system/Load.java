@@ -5,6 +5,7 @@ import io.tidemark.nbd.client.NbdClient;
 import io.tidemark.nbd.client.NbdUri;
 import java.io.IOException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -143,6 +144,7 @@ final class Load implements AutoCloseable {
   }
 
   void awaitDrained(TestSite site) throws Exception {
+    Instant since = Instant.now();
     Await.until(
         volume + " is protected and drained: " + site.client.base(),
         DRAIN_LIMIT,
@@ -152,7 +154,7 @@ final class Load implements AutoCloseable {
           return List.of("Created", "Protected").contains(summary.at("/state").asText())
               && summary.at("/tap/connected").asBoolean()
               && summary.at("/tap/mode").asText().equals("continuous")
-              && summary.at("/rpo/writes").asLong() == 0;
+              && SiteClient.drained(summary, since);
         });
   }
 

@@ -11,6 +11,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 
 /** The admin HTTP interface as a program sees it. */
 final class SiteClient {
@@ -103,6 +104,16 @@ final class SiteClient {
 
   JsonNode volume(String name) throws IOException, InterruptedException {
     return get("/api/v1/volumes/" + name).orFail();
+  }
+
+  /**
+   * Whether nothing of what was written before that time is unjournaled: the tap tells every
+   * second, and what it told last may have been before.
+   */
+  static boolean drained(JsonNode volume, Instant since) {
+    return volume.at("/rpo/writes").asLong(-1) == 0
+        && volume.at("/rpo/asOf").isTextual()
+        && Instant.parse(volume.at("/rpo/asOf").asText()).isAfter(since.plusSeconds(1));
   }
 
   long head(String name) throws IOException, InterruptedException {

@@ -811,8 +811,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       return 0;
     }
     long now = System.nanoTime();
-    return Math.max(
-        limits.linger().toNanos() - (now - first.sinceNanos), pace() - (now - packedNanos));
+    long rest = limits.linger().toNanos() - (now - first.sinceNanos);
+    // What is synchronised comes in steps, and each waits for the one before.
+    return first.kind == SegmentKind.LIVE ? Math.max(rest, pace() - (now - packedNanos)) : rest;
   }
 
   private long pace() {
