@@ -216,7 +216,8 @@ final class PlanWork {
                       ? CompletableFuture.completedStage(0L)
                       : order(run, volume, false);
               return shut.thenCompose(
-                      journaled -> demote(run.from(), volume.name(), fencing(spec, run, volume, source)))
+                      journaled ->
+                          demote(run.from(), volume.name(), fencing(spec, run, volume, source)))
                   .thenApply(
                       fenced ->
                           found(seq(fenced), 0, fenced.epoch(), "fenced at seq:" + seq(fenced)));

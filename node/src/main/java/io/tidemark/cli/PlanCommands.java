@@ -183,7 +183,9 @@ final class PlanCommands implements Runnable {
       line(
           out,
           "  " + task.path("state").asText(),
-          "%s  %s".formatted(task.path("task").asText(), task.path("words").asText()).stripTrailing());
+          "%s  %s"
+              .formatted(task.path("task").asText(), task.path("words").asText())
+              .stripTrailing());
     }
     for (JsonNode volume : run.path("volumes")) {
       String lost =

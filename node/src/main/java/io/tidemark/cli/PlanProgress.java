@@ -67,8 +67,7 @@ final class PlanProgress {
       JsonNode task = tasks.get(told);
       asking
           .err()
-          .println(
-              "%s: %s".formatted(task.path("task").asText(), task.path("words").asText()));
+          .println("%s: %s".formatted(task.path("task").asText(), task.path("words").asText()));
     }
     asking.err().flush();
   }

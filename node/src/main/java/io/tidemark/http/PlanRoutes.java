@@ -79,8 +79,7 @@ final class PlanRoutes extends Exchange {
             plans
                 .get(name)
                 .thenCompose(
-                    plan ->
-                        plans.exposure(name).thenApply(exposure -> exposed(plan, exposure))));
+                    plan -> plans.exposure(name).thenApply(exposure -> exposed(plan, exposure))));
   }
 
   private Route ordered(Function<String, CompletionStage<PlanSummary>> order, String name) {
@@ -93,8 +92,7 @@ final class PlanRoutes extends Exchange {
         body -> {
           Kind kind = MODES.get(body.text("mode"));
           if (kind == null) {
-            throw new Refusal(
-                ErrorCode.INVALID, "'mode' is one of planned, forced and test");
+            throw new Refusal(ErrorCode.INVALID, "'mode' is one of planned, forced and test");
           }
           List<ErrorCode> overrides =
               body.texts("override", ErrorCode.values().length).stream()
@@ -103,8 +101,7 @@ final class PlanRoutes extends Exchange {
           RunOrder order =
               new RunOrder(kind, body.optionalText("at").orElse("latest"), overrides).checked();
           return answer(
-              StatusCodes.ACCEPTED,
-              () -> plans.failover(name, order).thenApply(PlanRoutes::json));
+              StatusCodes.ACCEPTED, () -> plans.failover(name, order).thenApply(PlanRoutes::json));
         });
   }
 
@@ -146,8 +143,7 @@ final class PlanRoutes extends Exchange {
                   afterLimit(body.optionalText("afterLimit").orElse("stay")),
                   small(body, "rpoSeconds", 0),
                   small(body, "rtoSeconds", 0));
-          return answer(
-              StatusCodes.CREATED, () -> plans.create(spec).thenApply(PlanRoutes::json));
+          return answer(StatusCodes.CREATED, () -> plans.create(spec).thenApply(PlanRoutes::json));
         });
   }
 
@@ -157,8 +153,7 @@ final class PlanRoutes extends Exchange {
       case "commit" -> AfterLimit.COMMIT;
       case "rollback" -> AfterLimit.ROLLBACK;
       default ->
-          throw new Refusal(
-              ErrorCode.INVALID, "'afterLimit' is one of stay, commit and rollback");
+          throw new Refusal(ErrorCode.INVALID, "'afterLimit' is one of stay, commit and rollback");
     };
   }
 

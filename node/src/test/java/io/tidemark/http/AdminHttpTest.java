@@ -858,8 +858,7 @@ class AdminHttpTest {
             + "],\"start\":{\"listen\":\"127.0.0.1:10810\",\"backing\":\"/srv\"}}]}";
     HttpResponse<String> created = send("POST", "/api/v1/plans", plan);
     assertEquals(201, created.statusCode(), created.body());
-    JsonNode shown =
-        new ObjectMapper().readTree(send("GET", "/api/v1/plans/shop", null).body());
+    JsonNode shown = new ObjectMapper().readTree(send("GET", "/api/v1/plans/shop", null).body());
     assertEquals("Ready", shown.path("state").asText());
     JsonNode step = shown.path("steps").get(0);
     assertEquals("ip.sh", step.path("post").get(0).path("program").asText());

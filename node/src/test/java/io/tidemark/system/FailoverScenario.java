@@ -52,9 +52,7 @@ final class FailoverScenario {
       tap.start();
       tap.awaitServed();
       write(tap, 40);
-      a.client
-          .send("POST", "/api/v1/links", "{\"volumes\":[\"shop\"],\"to\":\"b\"}")
-          .orFail();
+      a.client.send("POST", "/api/v1/links", "{\"volumes\":[\"shop\"],\"to\":\"b\"}").orFail();
       awaitStreaming(a);
       hook();
       a.client
@@ -119,8 +117,7 @@ final class FailoverScenario {
       assertThrows(IOException.class, () -> client.write(0, ByteBuffer.wrap(block())));
       assertEquals(0, over.at("/run/volumes/0/lostWrites").asLong(-1), over.toString());
       assertArrayEquals(
-          Files.readAllBytes(backing),
-          PhaseCheck.read(b, "shop", "latest", a.client.head("shop")));
+          Files.readAllBytes(backing), PhaseCheck.read(b, "shop", "latest", a.client.head("shop")));
       assertEquals("Fenced", a.client.volume("shop").path("role").asText());
       assertEquals("Primary", b.client.volume("shop").path("role").asText());
       return over.at("/run/rtoSeconds").asDouble();

@@ -159,7 +159,8 @@ public final class WanSite implements AutoCloseable {
                 node.groups(),
                 links,
                 node.remotes(),
-                new SitePoints(node.site(), node.retention(), points, node.groups(), node.histories()::of),
+                new SitePoints(
+                    node.site(), node.retention(), points, node.groups(), node.histories()::of),
                 new NoImages(),
                 hooks,
                 MicroClock.system(),
