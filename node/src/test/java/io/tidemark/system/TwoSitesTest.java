@@ -111,8 +111,8 @@ class TwoSitesTest {
         site.client.delete("/api/v1/links/" + link.path("name").asText()).orFail();
       }
     }
-    a.client.delete("/api/v1/volumes/shop").orFail();
-    b.client.delete("/api/v1/volumes/shop").orFail();
+    a.client.delete("/api/v1/volumes/shop?confirm=shop").orFail();
+    b.client.delete("/api/v1/volumes/shop?confirm=shop").orFail();
   }
 
   @Test
