@@ -72,7 +72,7 @@ public final class VolumeHistories {
     return journal.currentEventsByPersistenceId(persistenceId, from, to);
   }
 
-  /** Segments that end at or before {@code lastSeq}, and their writes. */
+  /** Segments that begin at or before {@code lastSeq}, and their writes up to it. */
   record Count(long segments, long writes) {}
 
   CompletionStage<Count> count(String persistenceId, long from, long to, long lastSeq) {
@@ -96,9 +96,10 @@ public final class VolumeHistories {
     long segments = 0;
     long writes = 0;
     for (SegmentEntry entry : found) {
-      if (entry.meta().lastSeq().value() <= lastSeq) {
+      Optional<SegmentEntry> remains = entry.upTo(lastSeq);
+      if (remains.isPresent()) {
         segments++;
-        writes += entry.meta().count();
+        writes += remains.get().meta().count();
       }
     }
     return new Count(segments, writes);
@@ -114,7 +115,9 @@ public final class VolumeHistories {
       if (line.entry().isPresent()) {
         kept.add(line.entry().get());
       } else {
-        kept.removeIf(entry -> entry.meta().lastSeq().value() > line.forkSeq());
+        List<SegmentEntry> before = List.copyOf(kept);
+        kept.clear();
+        before.forEach(entry -> entry.upTo(line.forkSeq()).ifPresent(kept::add));
       }
     }
     return kept;

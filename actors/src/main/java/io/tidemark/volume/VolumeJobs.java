@@ -57,10 +57,15 @@ final class VolumeJobs {
     return (from, to) ->
         all.segments(from, to)
             .thenApply(
-                found ->
-                    found.stream()
-                        .filter(entry -> left.stream().noneMatch(branch -> branch.has(entry)))
-                        .toList());
+                found -> found.stream().flatMap(entry -> remaining(left, entry).stream()).toList());
+  }
+
+  private static Optional<SegmentEntry> remaining(List<Standing.Branch> left, SegmentEntry entry) {
+    Optional<SegmentEntry> rest = Optional.of(entry);
+    for (Standing.Branch branch : left) {
+      rest = rest.flatMap(e -> branch.has(e) ? e.upTo(branch.fork().seq()) : Optional.of(e));
+    }
+    return rest;
   }
 
   /** Segments of the kept history that the index will not hold after a fork. */

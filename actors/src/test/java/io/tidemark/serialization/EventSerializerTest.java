@@ -40,6 +40,16 @@ import io.tidemark.link.LinkState;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.order.OrderKind;
 import io.tidemark.order.TapOrder;
+import io.tidemark.plan.PlanCommand;
+import io.tidemark.plan.PlanDirectory;
+import io.tidemark.plan.PlanEvent;
+import io.tidemark.plan.PlanNote;
+import io.tidemark.plan.PlanRun;
+import io.tidemark.plan.PlanSpec;
+import io.tidemark.plan.PlanState;
+import io.tidemark.plan.PlanSummary;
+import io.tidemark.plan.RecoveryPlan;
+import io.tidemark.plan.RunOrder;
 import io.tidemark.point.DarkInterval;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.RecoveryPoint;
@@ -163,6 +173,51 @@ class EventSerializerTest {
           DrillResult.Verdict.PASSED,
           "exit code 0");
 
+  private static final PlanSpec.Hook HOOK =
+      new PlanSpec.Hook("site-2", "ip.sh", List.of("add"), 30, 2);
+
+  private static final PlanSpec PLAN =
+      new PlanSpec(
+          "p",
+          List.of(
+              new PlanSpec.Step(
+                  "database",
+                  Optional.of("g"),
+                  List.of(new VolumeName("d")),
+                  List.of(),
+                  List.of(HOOK),
+                  List.of(HOOK),
+                  Optional.of(new PlanSpec.Start("127.0.0.1:10810", "/srv/backing")))),
+          "site-1",
+          "site-2",
+          3_600,
+          PlanSpec.AfterLimit.ROLLBACK,
+          5,
+          60);
+
+  private static final PlanRun.Outcome OUTCOME =
+      new PlanRun.Outcome(true, 9, 8, 2, -1, "primary in epoch 2 on main");
+
+  private static final PlanRun RUN =
+      new PlanRun(
+          TAP,
+          1,
+          PlanRun.Kind.FORCED,
+          "site-1",
+          "site-2",
+          "latest",
+          List.of(
+              new PlanRun.Task(
+                  PlanRun.TaskKind.PROMOTE, 0, Optional.of(new VolumeName("d")), -1, true),
+              new PlanRun.Task(PlanRun.TaskKind.POST, 0, Optional.empty(), 0, true)),
+          0,
+          List.of(),
+          List.of(
+              new PlanRun.Volume(new VolumeName("d"), 1 << 20, 1, TAP, 12, false, 9, 8, 0, 4_096)),
+          8_000,
+          0,
+          0);
+
   /**
    * One of each stored type, as version 1 wrote it. A file is only ever added: a type that changes
    * its shape gets another name or an added field, and keeps its old file.
@@ -268,6 +323,18 @@ class EventSerializerTest {
     all.put("link-deleted.1", new LinkEvent.LinkDeleted(7_006));
     all.put("link-listed.1", new LinkDirectory.LinkListed("l"));
     all.put("link-unlisted.1", new LinkDirectory.LinkUnlisted("l"));
+    all.put("plan-created.1", new PlanEvent.PlanCreated(PLAN, 8_000));
+    all.put("plan-run-began.1", new PlanEvent.RunBegan(RUN));
+    all.put("plan-task-done.1", new PlanEvent.TaskDone(0, OUTCOME, 8_001));
+    all.put(
+        "plan-run-failed.1",
+        new PlanEvent.RunFailed(1, ErrorCode.NOT_ACKNOWLEDGED, "no answer", 8_002));
+    all.put("plan-run-resumed.1", new PlanEvent.RunResumed(8_003));
+    all.put("plan-run-ended.1", new PlanEvent.RunEnded(8_004));
+    all.put("plan-run-noted.1", new PlanEvent.RunNoted(new PlanNote(3, "site-1", "FailingBack")));
+    all.put("plan-source-fenced.1", new PlanEvent.SourceFenced(d, 12, 8_005));
+    all.put("plan-listed.1", new PlanDirectory.PlanListed("p"));
+    all.put("plan-unlisted.1", new PlanDirectory.PlanUnlisted("p"));
     return all;
   }
 
@@ -306,7 +373,9 @@ class EventSerializerTest {
             GroupEvent.class,
             GroupDirectory.Event.class,
             LinkEvent.class,
-            LinkDirectory.Event.class)) {
+            LinkDirectory.Event.class,
+            PlanEvent.class,
+            PlanDirectory.Event.class)) {
       for (Class<?> type : root.getPermittedSubclasses()) {
         stored.add(type.getAnnotation(com.fasterxml.jackson.annotation.JsonTypeName.class).value());
       }
@@ -556,6 +625,55 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> volumes = kit.createTestProbe();
     roundTrip(new VolumeEntity.ConfirmMark(1, ID, 2, 3, 4, volumes.getRef()));
     roundTrip(new GroupDirectory.Listing(Map.of("g", List.of(new VolumeName("d")))));
+  }
+
+  /** Every state of a plan, and what plans are asked and asked across sites. */
+  @Test
+  void shouldRoundTripPlans() {
+    PlanState state = PlanState.EMPTY;
+    roundTrip(state);
+    for (PlanEvent event :
+        List.of(
+            new PlanEvent.PlanCreated(PLAN, 8_000),
+            new PlanEvent.RunBegan(RUN),
+            new PlanEvent.TaskDone(0, OUTCOME, 8_001),
+            new PlanEvent.RunFailed(1, ErrorCode.FAILED, "exit code 3", 8_002),
+            new PlanEvent.RunResumed(8_003),
+            new PlanEvent.TaskDone(1, OUTCOME, 8_004),
+            new PlanEvent.RunEnded(8_005),
+            new PlanEvent.SourceFenced(new VolumeName("d"), 12, 8_006),
+            new PlanEvent.RunNoted(new PlanNote(4, "site-1", "FailingBack")))) {
+      state = PlanState.apply(state, event);
+      roundTrip(state);
+    }
+    roundTrip(new PlanState.Tested(PLAN, RUN));
+    roundTrip(new PlanState.Committed(PLAN, RUN));
+    TestProbe<RecoveryPlan.Reply> plans = kit.createTestProbe();
+    RunOrder order = new RunOrder(PlanRun.Kind.FORCED, "seq:9", List.of(ErrorCode.SECOND_PRIMARY));
+    roundTrip(new RecoveryPlan.CreatePlan(PLAN, plans.getRef()));
+    roundTrip(new RecoveryPlan.GetPlan(plans.getRef()));
+    roundTrip(new RecoveryPlan.BeginRun(order, plans.getRef()));
+    roundTrip(new RecoveryPlan.NoteRun(new PlanNote(4, "site-1", "Ready"), plans.getRef()));
+    roundTrip(new RecoveryPlan.Wake());
+    PlanSummary summary =
+        new PlanSummary(
+            PLAN, "site-2", 1, "Failed", Optional.of(RUN), 0, Optional.of(ErrorCode.FAILED), "no");
+    roundTrip(new RecoveryPlan.Summary(summary));
+    roundTrip(new RecoveryPlan.Refused(ErrorCode.BUSY, "later"));
+    VolumeName d = new VolumeName("d");
+    roundTrip(new PlanCommand.Adopt(PLAN));
+    roundTrip(new PlanCommand.Show("p"));
+    roundTrip(new PlanCommand.Order("p", order));
+    roundTrip(new PlanCommand.Note("p", new PlanNote(4, "site-1", "Ready")));
+    roundTrip(new PlanCommand.FindLanes(List.of(d), "site-2"));
+    roundTrip(new PlanCommand.ResumeLinks(List.of("l")));
+    roundTrip(new PlanCommand.ShutTap(d, 7, true, 30));
+    roundTrip(new PlanCommand.TakeTag("g", "p-1"));
+    roundTrip(new PlanCommand.RunHook(HOOK, Map.of("TIDEMARK_PLAN", "p")));
+    PlanCommand.Lane lane =
+        new PlanCommand.Lane(d, "l", TAP, "site 1", true, 9, 4_096, 0.5, false, Optional.of("no"));
+    roundTrip(new PlanCommand.Answer(Optional.of(summary), List.of(lane), 9, true, "said"));
+    roundTrip(new PlanDirectory.Listing(List.of("p")));
   }
 
   /**

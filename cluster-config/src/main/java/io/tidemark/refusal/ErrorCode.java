@@ -14,6 +14,8 @@ public enum ErrorCode {
   DARK_INTERVAL(409, 3),
   /** A replica that never held all of its source's content. */
   NOT_SYNCHRONIZED(409, 3),
+  /** Promoting it might make, or would make, a second volume that is written. */
+  SECOND_PRIMARY(409, 3),
   /** Older than the oldest recoverable point. */
   BEYOND_HORIZON(409, 3),
   /** Newer than the newest journaled write. */

@@ -71,6 +71,7 @@ public final class AdminRoutes extends Exchange {
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
     Route links = new LinkRoutes(services.links()).route();
+    Route plans = new PlanRoutes(services.plans()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     Route compare = new CompareRoutes(services.recovery().comparisons()).route();
     Route drills = new DrillRoutes(services.recovery().drills()).route();
@@ -93,6 +94,7 @@ public final class AdminRoutes extends Exchange {
                             drills,
                             groups,
                             links,
+                            plans,
                             images,
                             jobs)));
   }

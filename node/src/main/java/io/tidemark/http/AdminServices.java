@@ -7,6 +7,7 @@ import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.job.Jobs;
 import io.tidemark.link.Links;
+import io.tidemark.plan.Plans;
 import io.tidemark.position.MicroClock;
 import io.tidemark.site.Retention;
 import io.tidemark.site.Site;
@@ -19,6 +20,7 @@ public record AdminServices(
     Retention retention,
     Groups groups,
     Links links,
+    Plans plans,
     VolumePoints points,
     Images images,
     Jobs jobs,

@@ -189,4 +189,9 @@ final class Body {
     }
     return value.booleanValue();
   }
+
+  /** A JSON object that knows those fields; empty when it is not there. */
+  Optional<Body> object(String field, List<String> fields) {
+    return has(field) ? Optional.of(known(json.path(field), fields)) : Optional.empty();
+  }
 }

@@ -37,6 +37,8 @@ import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServer;
 import io.tidemark.nbd.NbdServerSettings;
 import io.tidemark.nbd.NbdTls;
+import io.tidemark.plan.ClusterPlans;
+import io.tidemark.plan.Plans;
 import io.tidemark.point.StoredPoints;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
@@ -394,12 +396,27 @@ final class NodeProcess implements AutoCloseable {
             CassandraSettings.of(settings.config()).embedded()
                 ? Optional.of(settings.data().resolve("cassandra"))
                 : Optional.empty());
+    Links links = links(site, segments, points);
+    Plans plans =
+        ClusterPlans.start(
+            site.system(),
+            new ClusterPlans.Parts(
+                site.site(),
+                site.groups(),
+                links,
+                site.remotes(),
+                volumePoints,
+                images,
+                Files.createDirectories(settings.data().resolve("hooks")),
+                clock,
+                site.events()));
     AdminServices services =
         new AdminServices(
             site.site(),
             site.retention(),
             site.groups(),
-            links(site, segments, points),
+            links,
+            plans,
             volumePoints,
             images,
             jobs,

@@ -440,6 +440,33 @@ class CliTest {
     assertEquals(4, run("link show db-to-site-2".split(" ")).exit());
   }
 
+  /** A plan from a file, failed over and back. */
+  @Test
+  void shouldFailOver(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("plan.json");
+    Files.writeString(
+        file,
+        "{\"name\":\"shop\",\"source\":\"site-1\",\"target\":\"site-2\",\"steps\":["
+            + "{\"name\":\"all\",\"volumes\":[\"db\"]}]}");
+    Ran created = run("plan", "create", file.toString());
+    assertTrue(created.out().contains("plan shop: from site-1 to site-2"), created.toString());
+    assertTrue(run("plan list".split(" ")).out().contains("Ready"));
+    String shown = run("plan show shop".split(" ")).out();
+    assertTrue(shown.contains("db: 10 writes, 40 KiB, 2.5 s"), shown);
+    assertEquals(2, run("failover shop --mode quick".split(" ")).exit());
+    Ran over = run("failover shop --mode forced --override SECOND_PRIMARY".split(" "));
+    assertEquals(0, over.exit());
+    assertTrue(over.out().contains("FailedOver at site-2"), over.out());
+    assertTrue(over.out().contains("writes lost: 10"), over.out());
+    assertTrue(over.err().contains("promote db: primary in epoch 2"), over.err());
+    assertEquals(3, run("failback shop".split(" ")).exit());
+    assertEquals(0, run("commit shop".split(" ")).exit());
+    assertEquals(0, run("failback shop".split(" ")).exit());
+    assertEquals(3, run("rollback-failover shop".split(" ")).exit());
+    assertEquals(4, run("plan show none".split(" ")).exit());
+    assertEquals(4, run("plan", "create", directory.resolve("none").toString()).exit());
+  }
+
   /** What is set is shown, what is not named stays, and holders are named. */
   @Test
   void shouldSetAndShowRetention() {
@@ -496,6 +523,14 @@ class CliTest {
         "link resume",
         "link resync",
         "link delete",
+        "plan",
+        "plan create",
+        "plan list",
+        "plan show",
+        "failover",
+        "commit",
+        "rollback-failover",
+        "failback",
         "tag",
         "tag list",
         "tag show",

@@ -846,6 +846,53 @@ class AdminHttpTest {
     assertEquals(404, send("GET", "/api/v1/links/db-to-site-2", null).statusCode());
   }
 
+  /** A plan from its creation over a failover and back; what it cannot be is INVALID. */
+  @Test
+  void shouldAdministerPlans() throws Exception {
+    String hook = "{\"site\":\"site-2\",\"program\":\"ip.sh\",\"arguments\":[\"add\"]}";
+    String plan =
+        "{\"name\":\"shop\",\"source\":\"site-1\",\"target\":\"site-2\",\"afterLimit\":\"rollback\","
+            + "\"commitWithinSeconds\":600,\"steps\":[{\"name\":\"database\",\"volumes\":[\"db\"],"
+            + "\"post\":["
+            + hook
+            + "],\"start\":{\"listen\":\"127.0.0.1:10810\",\"backing\":\"/srv\"}}]}";
+    HttpResponse<String> created = send("POST", "/api/v1/plans", plan);
+    assertEquals(201, created.statusCode(), created.body());
+    JsonNode shown = new ObjectMapper().readTree(send("GET", "/api/v1/plans/shop", null).body());
+    assertEquals("Ready", shown.path("state").asText());
+    JsonNode step = shown.path("steps").get(0);
+    assertEquals("ip.sh", step.path("post").get(0).path("program").asText());
+    assertEquals(60, step.path("post").get(0).path("limitSeconds").asInt());
+    assertEquals(10, shown.path("exposure").get(0).path("lost").path("writes").asInt());
+    for (String wrong :
+        List.of(
+            "{\"mode\":\"quick\"}",
+            "{\"mode\":\"planned\",\"at\":\"seq:4\"}",
+            "{\"mode\":\"forced\",\"override\":[\"ALL\"]}",
+            "{}")) {
+      assertEquals(400, send("POST", "/api/v1/plans/shop/failover", wrong).statusCode(), wrong);
+    }
+    String forced = "{\"mode\":\"forced\",\"override\":[\"SECOND_PRIMARY\"]}";
+    HttpResponse<String> begun = send("POST", "/api/v1/plans/shop/failover", forced);
+    assertEquals(202, begun.statusCode(), begun.body());
+    JsonNode run = new ObjectMapper().readTree(begun.body()).path("run");
+    assertEquals(10, run.path("volumes").get(0).path("lostWrites").asInt());
+    assertEquals(1.5, run.path("rtoSeconds").asDouble());
+    assertEquals(409, send("POST", "/api/v1/plans/shop/failover", forced).statusCode());
+    assertEquals(202, send("POST", "/api/v1/plans/shop/commit", null).statusCode());
+    assertEquals(409, send("POST", "/api/v1/plans/shop/rollback", null).statusCode());
+    assertEquals(202, send("POST", "/api/v1/plans/shop/failback", null).statusCode());
+    for (String wrong :
+        List.of(
+            plan.replace("\"site-2\"", "\"site-1\""),
+            plan.replace("ip.sh", "../ip.sh"),
+            plan.replace("rollback", "explode"),
+            plan.replace("\"listen\"", "\"speak\""))) {
+      assertEquals(400, send("POST", "/api/v1/plans", wrong).statusCode(), wrong);
+    }
+    assertEquals(404, send("GET", "/api/v1/plans/none", null).statusCode());
+  }
+
   /** Each documented path and method is answered by the node, and not with 404 for the path. */
   @Test
   void shouldAnswerEveryDocumentedPath() throws Exception {

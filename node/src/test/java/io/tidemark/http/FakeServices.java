@@ -64,6 +64,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
   private final FakeLinks links = new FakeLinks();
+  private final FakePlans plans = new FakePlans();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -79,6 +80,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
         new FakeRetention(this),
         groups,
         links,
+        plans,
         this,
         this,
         jobs(),

@@ -10,9 +10,12 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -21,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
  * back, the other goes on, and in the end they are together again.
  */
 @Tag("cluster")
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(value = 10, unit = TimeUnit.MINUTES)
 class TwoSitesTest {
@@ -95,7 +99,24 @@ class TwoSitesTest {
     tell("together " + when);
   }
 
+  /** A plan over both sites; the sites are as they were afterwards but for their volumes. */
   @Test
+  @Order(1)
+  void shouldFailOverAndBack() throws Exception {
+    awaitTogether("for a failover");
+    double seconds = new FailoverScenario(a, b, directory, SEED).run();
+    tell("promoted %.2f s after the order, and back".formatted(seconds));
+    for (TestSite site : new TestSite[] {a, b}) {
+      for (JsonNode link : site.client.get("/api/v1/links").orFail()) {
+        site.client.delete("/api/v1/links/" + link.path("name").asText()).orFail();
+      }
+    }
+    a.client.delete("/api/v1/volumes/shop?confirm=shop").orFail();
+    b.client.delete("/api/v1/volumes/shop?confirm=shop").orFail();
+  }
+
+  @Test
+  @Order(2)
   void shouldGoOnAloneAndComeTogetherInAnyOrder() throws Exception {
     awaitTogether("after starting at once");
     Await.until(

@@ -1,6 +1,8 @@
 package io.tidemark.index;
 
+import io.tidemark.position.WriteSeq;
 import io.tidemark.segment.SegmentMeta;
+import java.util.Optional;
 
 /**
  * A journaled segment as the index sees it.
@@ -15,5 +17,17 @@ public record SegmentEntry(SegmentMeta meta, long segmentNumber, long eventNr, l
   /** A segment whose size after compression does not matter. */
   public SegmentEntry(SegmentMeta meta, long segmentNumber, long eventNr) {
     this(meta, segmentNumber, eventNr, meta.dataBytes());
+  }
+
+  /**
+   * What remains when every write after {@code lastSeq} was left, perhaps in the middle of the
+   * segment.
+   */
+  public Optional<SegmentEntry> upTo(long lastSeq) {
+    return meta.firstSeq().value() > lastSeq
+        ? Optional.empty()
+        : Optional.of(
+            new SegmentEntry(
+                meta.upTo(new WriteSeq(lastSeq)), segmentNumber, eventNr, storedBytes));
   }
 }

@@ -47,6 +47,9 @@ public final class SegmentMeta {
   private final boolean[] zeroes;
   private final long[] dataPositions;
 
+  /** Of the data that is stored: more than that of the writes when the last of them were left. */
+  private final long storedBytes;
+
   private SegmentMeta(
       SegmentKind kind,
       long firstSeq,
@@ -55,7 +58,8 @@ public final class SegmentMeta {
       long[] times,
       long[] offsets,
       long[] lengths,
-      boolean[] zeroes) {
+      boolean[] zeroes,
+      long storedBytesMin) {
     this.kind = kind;
     this.firstSeq = firstSeq;
     this.chunkBytes = chunkBytes;
@@ -68,11 +72,34 @@ public final class SegmentMeta {
     for (int i = 0; i < times.length; i++) {
       dataPositions[i + 1] = dataPositions[i] + (zeroes[i] ? 0 : lengths[i]);
     }
+    this.storedBytes = Math.max(storedBytesMin, dataBytes());
     check();
   }
 
+  /**
+   * The segment without its writes after {@code last}, for reading: chunks and their checksums
+   * remain those of what is stored, so it has no encoding of its own.
+   *
+   * @param last not before the first write
+   */
+  public SegmentMeta upTo(WriteSeq last) {
+    int count = (int) Math.min(times.length, last.value() - firstSeq + 1);
+    return count == times.length
+        ? this
+        : new SegmentMeta(
+            kind,
+            firstSeq,
+            chunkBytes,
+            chunkCrcs,
+            Arrays.copyOf(times, count),
+            Arrays.copyOf(offsets, count),
+            Arrays.copyOf(lengths, count),
+            Arrays.copyOf(zeroes, count),
+            storedBytes);
+  }
+
   private void check() {
-    int chunks = (int) ((dataBytes() + chunkBytes - 1) / chunkBytes);
+    int chunks = (int) ((storedBytes + chunkBytes - 1) / chunkBytes);
     if (firstSeq < 1
         || times.length < 1
         || times.length > WRITES_MAX
@@ -166,7 +193,7 @@ public final class SegmentMeta {
 
   /** Data bytes of chunk {@code i}: {@code chunkBytes}, or less for the last. */
   public int chunkLength(int i) {
-    return (int) Math.min(chunkBytes, dataBytes() - (long) i * chunkBytes);
+    return (int) Math.min(chunkBytes, storedBytes - (long) i * chunkBytes);
   }
 
   /**
@@ -253,7 +280,7 @@ public final class SegmentMeta {
         zeroes[i] = (length & 1) != 0;
         end = offsets[i] + lengths[i];
       }
-      return new SegmentMeta(kind, firstSeq, chunkBytes, crcs, times, offsets, lengths, zeroes);
+      return new SegmentMeta(kind, firstSeq, chunkBytes, crcs, times, offsets, lengths, zeroes, 0);
     } catch (BufferUnderflowException e) {
       throw new IllegalArgumentException("segment metadata is cut short", e);
     }
@@ -359,7 +386,8 @@ public final class SegmentMeta {
           Arrays.copyOf(times, count),
           Arrays.copyOf(offsets, count),
           Arrays.copyOf(lengths, count),
-          Arrays.copyOf(zeroes, count));
+          Arrays.copyOf(zeroes, count),
+          0);
     }
   }
 }

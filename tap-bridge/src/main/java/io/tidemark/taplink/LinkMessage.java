@@ -453,6 +453,7 @@ sealed interface LinkMessage {
         case FAILED -> 15;
         case UNREADABLE -> 16;
         case NOT_SYNCHRONIZED -> 17;
+        case SECOND_PRIMARY -> 18;
       };
     }
 

@@ -11,37 +11,37 @@ import java.util.Random;
 import java.util.zip.CRC32C;
 
 /** Random writes to a volume of any kind of content, and what it held after each: the oracle. */
-final class Scribe {
+public final class Scribe {
   static final int CHUNK_BYTES = 64 << 10;
   private static final int BLOCK = 4096;
 
   /** Writes and their data as a tap sends them. */
-  record Segment(SegmentMeta meta, byte[] data) {}
+  public record Segment(SegmentMeta meta, byte[] data) {}
 
   private record Write(long time, int offset, int length, byte[] data) {}
 
-  final byte[] disk;
+  public final byte[] disk;
   private final Random random;
   private final List<Write> writes = new ArrayList<>();
 
   /** Later than the creation of any volume that these writes go to. */
   private long micros = (System.currentTimeMillis() + 60_000) * 1_000;
 
-  Scribe(int volumeBytes, Random random) {
+  public Scribe(int volumeBytes, Random random) {
     this.disk = new byte[volumeBytes];
     this.random = random;
   }
 
-  long head() {
+  public long head() {
     return writes.size();
   }
 
-  long timeOf(long seq) {
+  public long timeOf(long seq) {
     return writes.get((int) seq - 1).time;
   }
 
   /** What the volume held after write {@code seq}. */
-  byte[] at(long seq) {
+  public byte[] at(long seq) {
     byte[] image = new byte[disk.length];
     for (int i = 0; i < seq; i++) {
       apply(image, writes.get(i));
@@ -58,7 +58,7 @@ final class Scribe {
   }
 
   /** Another line of history, the same up to {@code seq}. */
-  Scribe fork(long seq) {
+  public Scribe fork(long seq) {
     Scribe other = new Scribe(disk.length, random);
     other.writes.addAll(writes.subList(0, (int) seq));
     other.micros = micros;
@@ -67,7 +67,7 @@ final class Scribe {
   }
 
   /** A segment of 1 to {@code writesMax} random writes. */
-  Segment next(int writesMax) {
+  public Segment next(int writesMax) {
     long first = head() + 1;
     int count = 1 + random.nextInt(writesMax);
     for (int i = 0; i < count; i++) {

@@ -7,11 +7,17 @@ import akka.cluster.typed.Cluster;
 import com.typesafe.config.Config;
 import io.tidemark.config.Endpoint;
 import io.tidemark.fence.WriterFence;
+import io.tidemark.image.ImageSummary;
+import io.tidemark.image.Images;
+import io.tidemark.image.OpenImage;
+import io.tidemark.image.SitePoints;
 import io.tidemark.index.InMemoryIndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.link.ClusterLinks;
 import io.tidemark.link.Links;
+import io.tidemark.plan.ClusterPlans;
+import io.tidemark.plan.Plans;
 import io.tidemark.point.HistoryView;
 import io.tidemark.point.PointReader;
 import io.tidemark.point.StoredPoints;
@@ -19,6 +25,8 @@ import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.ChunkCache;
 import io.tidemark.segment.InMemorySegmentStore;
 import io.tidemark.site.SiteParts;
@@ -28,16 +36,24 @@ import io.tidemark.taplink.SiteLines;
 import io.tidemark.taplink.TapLinkServer;
 import io.tidemark.testsite.MemoryCatalog;
 import io.tidemark.testsite.TestSite;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Stream;
 
 /** A site of one node in this JVM, real but for Cassandra: what is stored is kept in memory. */
-final class WanSite implements AutoCloseable {
+public final class WanSite implements AutoCloseable {
   private static final long CACHE_BYTES = 32 << 20;
 
-  final String world = UUID.randomUUID().toString();
+  public final String world = UUID.randomUUID().toString();
   final InMemorySegmentStore segments = new InMemorySegmentStore();
   final MemoryCatalog tags = new MemoryCatalog();
   private final InMemoryIndexStore index = new InMemoryIndexStore();
@@ -48,22 +64,26 @@ final class WanSite implements AutoCloseable {
   private final LinkSettings link;
   private String seeds;
 
-  SiteSystem node;
-  Links links;
-  StoredPoints points;
-  TapLinkServer server;
+  public SiteSystem node;
+  public Links links;
+  public StoredPoints points;
+  public final Path hooks;
+  public TapLinkServer server;
+  public Plans plans;
 
-  WanSite(String name, LinkSettings link, String extra) throws Exception {
+  public WanSite(String name, LinkSettings link, String extra) throws Exception {
     this(name, link, extra, Optional.empty());
   }
 
   /**
    * @param joins a site whose cluster it joins
    */
-  WanSite(String name, LinkSettings link, String extra, Optional<WanSite> joins) throws Exception {
+  public WanSite(String name, LinkSettings link, String extra, Optional<WanSite> joins)
+      throws Exception {
     this.name = name;
     this.link = link;
     this.extra = extra;
+    this.hooks = Files.createTempDirectory("tidemark-hooks-" + name);
     this.seeds = joins.map(WanSite::clusterAddress).orElse("");
     start(0);
   }
@@ -89,6 +109,8 @@ final class WanSite implements AutoCloseable {
                 + "\"\ntidemark.cluster.seeds = ["
                 + (seeds.isEmpty() ? "" : '"' + seeds + '"')
                 + "]\ntidemark.remote.poll-every = 300 ms"
+                + "\ntidemark.plan.retry-every = 100 ms\ntidemark.plan.task-limit = 20 s"
+                + "\ntidemark.plan.wake-every = 300 ms"
                 + "\ntidemark.link.retry-max = 500 ms"
                 + "\ntidemark.link.retry-min = 100 ms"
                 + "\ntidemark.volume.leaf-segments = 8\ntidemark.volume.snapshot-every = 25\n"
@@ -129,17 +151,59 @@ final class WanSite implements AutoCloseable {
                 node.histories(),
                 MicroClock.system(),
                 node.events()));
+    plans =
+        ClusterPlans.start(
+            node.system(),
+            new ClusterPlans.Parts(
+                node.site(),
+                node.groups(),
+                links,
+                node.remotes(),
+                new SitePoints(
+                    node.site(), node.retention(), points, node.groups(), node.histories()::of),
+                new NoImages(),
+                hooks,
+                MicroClock.system(),
+                node.events()));
+  }
+
+  /** Images are served by nodes, which there are none of here. */
+  private static final class NoImages implements Images {
+    private static <T> CompletionStage<T> none() {
+      return CompletableFuture.failedStage(
+          new Refusal(ErrorCode.NOT_FOUND, "this site serves no images"));
+    }
+
+    @Override
+    public CompletionStage<ImageSummary> open(OpenImage request) {
+      return none();
+    }
+
+    @Override
+    public CompletionStage<List<ImageSummary>> list() {
+      return none();
+    }
+
+    @Override
+    public CompletionStage<ImageSummary> get(String name) {
+      return none();
+    }
+
+    @Override
+    public CompletionStage<Void> close(String name, boolean force) {
+      return none();
+    }
   }
 
   /** The node dies and another one takes its place, at the same address. */
-  void restart() throws Exception {
+  public void restart() throws Exception {
     restart(Optional.empty());
   }
 
   /**
    * @param joins a site whose cluster it joins again
    */
-  void restart(Optional<WanSite> joins) throws Exception {
+  public void restart(Optional<WanSite> joins) throws Exception {
     seeds = joins.map(WanSite::clusterAddress).orElse("");
     int port = server.address().getPort();
     get(server.close());
@@ -152,17 +216,17 @@ final class WanSite implements AutoCloseable {
     return new Endpoint("127.0.0.1", server.address().getPort());
   }
 
-  HistoryView history(VolumeName volume) throws Exception {
+  public HistoryView history(VolumeName volume) throws Exception {
     return get(node.site().history(volume));
   }
 
   /** The volume's content at a recovery point. */
-  byte[] image(VolumeName volume, long seq) throws Exception {
+  public byte[] image(VolumeName volume, long seq) throws Exception {
     return image(history(volume), seq);
   }
 
   /** Of any line of history. */
-  byte[] image(HistoryView view, long seq) throws Exception {
+  public byte[] image(HistoryView view, long seq) throws Exception {
     var segmentsOf = node.histories().of(view.persistenceId());
     var point = get(points.resolve(view, segmentsOf, new At.Seq(new WriteSeq(seq))));
     PointReader reader = get(points.open(view, segmentsOf, point));
@@ -182,6 +246,12 @@ final class WanSite implements AutoCloseable {
   public void close() {
     node.system().terminate();
     TestSite.join(node.system().getWhenTerminated());
+    try (Stream<Path> left = Files.list(hooks)) {
+      left.forEach(file -> file.toFile().delete());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    hooks.toFile().delete();
     readers.shutdownNow();
     builders.shutdownNow();
   }
