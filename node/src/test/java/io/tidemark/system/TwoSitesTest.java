@@ -37,6 +37,7 @@ class TwoSitesTest {
   private final long began = System.nanoTime();
 
   @BeforeAll
+  @Timeout(value = 5, unit = TimeUnit.MINUTES)
   void start() throws Exception {
     System.out.println("seed " + SEED + " (-Dtidemark.test.seed=" + SEED + ")");
     a = new TestSite(directory.resolve("a")).with("--site", "a");
