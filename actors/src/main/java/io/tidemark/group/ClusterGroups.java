@@ -16,6 +16,7 @@ import io.tidemark.site.Site;
 import io.tidemark.tag.ConsistencyTag;
 import io.tidemark.tag.HoldTimes;
 import io.tidemark.tag.TagMark;
+import io.tidemark.tag.TagSpec;
 import io.tidemark.tag.TagSummary;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
@@ -158,6 +160,76 @@ public final class ClusterGroups implements Groups {
                                     && refusal.code() == ErrorCode.NOT_ACKNOWLEDGED
                                 ? tag(group, request.name())
                                 : CompletableFuture.failedStage(cause(failure))));
+  }
+
+  @Override
+  public CompletionStage<TagSummary> adopt(TagSummary tag) {
+    TagSpec spec = tag.spec();
+    if (!tag.committed()) {
+      throw new Refusal(ErrorCode.INVALID, "tag '" + spec.name() + "' names no point");
+    }
+    return create(spec.group(), spec.volumes())
+        .thenCombine(
+            Source.from(tag.marks())
+                .mapAsync(ASKS_IN_FLIGHT, this::here)
+                .runWith(Sink.seq(), system),
+            (group, marks) -> adopt(ofGroup(spec, group.id()), tag, marks))
+        .thenCompose(adopted -> adopted);
+  }
+
+  private static TagSpec ofGroup(TagSpec spec, UUID group) {
+    return new TagSpec(
+        group,
+        spec.group(),
+        spec.name(),
+        spec.volumes(),
+        spec.application(),
+        spec.applications(),
+        spec.schedule(),
+        spec.notes(),
+        spec.requestedMicros(),
+        spec.expiresMicros());
+  }
+
+  /** The same point of the replica. */
+  private CompletionStage<TagMark> here(TagMark mark) {
+    return site.volume(mark.volume())
+        .thenApply(
+            volume -> {
+              if (volume.head().seq().value() < mark.seq()) {
+                throw new Refusal(
+                    ErrorCode.NOT_ACKNOWLEDGED,
+                    "volume '%s' has not reached write %d".formatted(mark.volume(), mark.seq()));
+              }
+              return new TagMark(
+                  mark.volume(),
+                  volume.id(),
+                  0,
+                  0,
+                  mark.seq(),
+                  mark.timeMicros(),
+                  mark.holdMicros());
+            });
+  }
+
+  private CompletionStage<TagSummary> adopt(TagSpec spec, TagSummary tag, List<TagMark> marks) {
+    CompletionStage<ConsistencyTag.Reply> answer =
+        AskPattern.ask(
+            entities.parts().tags().apply(spec.groupId(), spec.name()),
+            ref ->
+                new ConsistencyTag.AdoptTag(spec, tag.applications(), marks, tag.timeMicros(), ref),
+            timeout,
+            system.scheduler());
+    return answer.handle(
+        (reply, failure) -> {
+          if (failure != null) {
+            throw late("tag '" + spec.name() + "'", failure, timeout);
+          }
+          if (reply instanceof ConsistencyTag.Refused refused) {
+            throw refused.refusal();
+          }
+          return ((ConsistencyTag.Settled) reply).summary();
+        });
   }
 
   @Override

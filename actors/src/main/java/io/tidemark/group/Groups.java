@@ -39,6 +39,13 @@ public interface Groups {
    */
   CompletionStage<TagSummary> take(String group, TagRequest request);
 
+  /**
+   * Takes over a tag that another site committed, for the replicas here; makes the group if need
+   * be. {@code NOT_ACKNOWLEDGED} while a replica has not reached its mark, {@code ALREADY_EXISTS}
+   * when the group has other volumes or another tag of the name. Safe to repeat.
+   */
+  CompletionStage<TagSummary> adopt(TagSummary tag);
+
   /** Tags that settled, newest first. */
   CompletionStage<TagList> tags(String group, TagCatalog.Query query);
 

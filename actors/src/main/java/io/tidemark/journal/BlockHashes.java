@@ -15,8 +15,8 @@ import java.util.concurrent.Executor;
  * SHA-256 of each block of a range as of one recovery point; 32 zero bytes for a block that was
  * never written. Reads a bounded piece at a time.
  */
-final class BlockHashes {
-  static final int HASH_BYTES = 32;
+public final class BlockHashes {
+  public static final int HASH_BYTES = 32;
 
   /** Content read at once, unless one block is larger. */
   private static final int PIECE_BYTES = 4 << 20;
@@ -39,7 +39,13 @@ final class BlockHashes {
     this.hashes = new byte[blocks * HASH_BYTES];
   }
 
-  static CompletionStage<ByteBuffer> of(
+  /**
+   * Hashes a range.
+   *
+   * @param range a multiple of {@code blockBytes} long, but for the volume's end
+   * @param workers where it is computed; never an actor's thread
+   */
+  public static CompletionStage<ByteBuffer> of(
       PointReader reader, ByteRange range, int blockBytes, Executor workers) {
     BlockHashes job = new BlockHashes(reader, range, blockBytes, workers);
     return reader

@@ -20,6 +20,7 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
+import io.tidemark.volume.Standing;
 import io.tidemark.volume.VolumeEntity;
 import java.time.Duration;
 import java.util.List;
@@ -32,7 +33,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 
 /** The site as any node of its cluster sees it: asks the entities, wherever they live. */
-public final class ClusterSite implements Site, Retention {
+public final class ClusterSite implements Site, Replicas, Retention {
   /** Volumes asked at once for a list of summaries. */
   private static final int ASKS_IN_FLIGHT = 64;
 
@@ -172,6 +173,67 @@ public final class ClusterSite implements Site, Retention {
   @Override
   public CompletionStage<HistoryView> history(VolumeName name) {
     return ask(name, ref -> new VolumeEntity.GetHistory(0, ref), VolumeEntity.History.class)
+        .thenApply(VolumeEntity.History::view);
+  }
+
+  @Override
+  public CompletionStage<VolumeSummary> createReplica(VolumeName name, ReplicaSpec spec) {
+    return names(ref -> new SiteDirectory.ListVolume(name, ref))
+        .thenCompose(
+            listed ->
+                ask(
+                    name,
+                    ref ->
+                        new VolumeEntity.CreateReplica(
+                            spec.sizeBytes(),
+                            spec.baseMicros(),
+                            spec.epoch(),
+                            spec.branch(),
+                            spec.link(),
+                            spec.origin(),
+                            ref),
+                    VolumeEntity.Summary.class))
+        .thenApply(VolumeEntity.Summary::summary);
+  }
+
+  @Override
+  public CompletionStage<VolumeSummary> promote(
+      VolumeName name, long epoch, long drainedSeq, boolean forced) {
+    return ask(
+            name,
+            ref -> new VolumeEntity.PromoteVolume(epoch, drainedSeq, forced, ref),
+            VolumeEntity.Summary.class)
+        .thenApply(VolumeEntity.Summary::summary);
+  }
+
+  @Override
+  public CompletionStage<VolumeSummary> demote(VolumeName name, Demotion demotion) {
+    return ask(
+            name,
+            ref ->
+                new VolumeEntity.DemoteVolume(
+                    demotion.epoch(),
+                    demotion.link(),
+                    demotion.origin(),
+                    demotion.keepSeq(),
+                    demotion.keepMicros(),
+                    ref),
+            VolumeEntity.Summary.class)
+        .thenApply(VolumeEntity.Summary::summary);
+  }
+
+  @Override
+  public CompletionStage<List<Standing.Branch>> branches(VolumeName name) {
+    return ask(name, VolumeEntity.GetBranches::new, VolumeEntity.BranchesShown.class)
+        .thenApply(VolumeEntity.BranchesShown::branches);
+  }
+
+  @Override
+  public CompletionStage<HistoryView> branch(VolumeName name, String branch) {
+    return ask(
+            name,
+            ref -> new VolumeEntity.GetBranchHistory(0, branch, ref),
+            VolumeEntity.History.class)
         .thenApply(VolumeEntity.History::view);
   }
 

@@ -12,7 +12,9 @@ import java.util.Optional;
  *     tap-detached}, {@code gap-recorded}, {@code sync-completed}, {@code volume-deleted}, {@code
  *     group-created}, {@code group-deleted}, {@code tag-committed}, {@code tag-failed}, {@code
  *     tag-locked}, {@code tag-unlocked}, {@code site-found}, {@code site-lost}, {@code
- *     clock-offset}
+ *     clock-offset}, {@code link-created}, {@code link-deleted}, {@code link-broken}, {@code
+ *     rpo-missed}, {@code rpo-met}, {@code replica-created}, {@code volume-demoted}, {@code
+ *     volume-promoted}, {@code history-forked}
  * @param volume that it is about, if it is one
  * @param group that it is about, if it is one
  * @param message one sentence

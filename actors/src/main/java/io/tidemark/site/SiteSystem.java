@@ -27,6 +27,7 @@ import io.tidemark.journal.ClusterJournal;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalParts;
 import io.tidemark.journal.JournalSettings;
+import io.tidemark.link.VolumeCommand;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -67,6 +68,7 @@ public final class SiteSystem {
   private final VolumeHistories histories;
   private final Groups groups;
   private final ClusterSites remotes;
+  private final Consumer<SiteEvent> events;
 
   private SiteSystem(
       ActorSystem<Void> system,
@@ -74,13 +76,15 @@ public final class SiteSystem {
       Journal journal,
       VolumeHistories histories,
       Groups groups,
-      ClusterSites remotes) {
+      ClusterSites remotes,
+      Consumer<SiteEvent> events) {
     this.system = system;
     this.site = site;
     this.journal = journal;
     this.histories = histories;
     this.groups = groups;
     this.remotes = remotes;
+    this.events = events;
   }
 
   /**
@@ -189,7 +193,8 @@ public final class SiteSystem {
         SiteGroups.init(system, config, parts, new SiteGroups.Around(site, site, volumes, events));
     tags.ask(groups);
     ClusterSites remotes = ClusterSites.start(system, config, parts.clock(), events);
-    return new SiteSystem(system, site, journal, histories, groups, remotes);
+    VolumeCommand.serve(remotes, site, site);
+    return new SiteSystem(system, site, journal, histories, groups, remotes, events);
   }
 
   /**
@@ -274,6 +279,16 @@ public final class SiteSystem {
 
   public Site site() {
     return site;
+  }
+
+  /** Changes what the site's volumes are to other sites. */
+  public Replicas replicas() {
+    return site;
+  }
+
+  /** Tells the site's administrators. */
+  public Consumer<SiteEvent> events() {
+    return events;
   }
 
   /** How much history volumes keep. */

@@ -25,6 +25,7 @@ import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.serialization.TidemarkMessage;
+import io.tidemark.tag.TagEvent.TagAdopted;
 import io.tidemark.tag.TagEvent.TagCommitted;
 import io.tidemark.tag.TagEvent.TagFailed;
 import io.tidemark.tag.TagEvent.TagHolding;
@@ -94,6 +95,22 @@ public final class ConsistencyTag
    */
   @JsonTypeName("request-tag")
   public record RequestTag(TagSpec spec, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Takes over what another site committed. Replies {@link Settled} once the catalog has it; {@link
+   * Refused} with {@code ALREADY_EXISTS} when there is another of the name. Safe to repeat.
+   *
+   * @param spec with the id that the group has here
+   * @param marks with the ids that the volumes have here; their journals reach them
+   */
+  @JsonTypeName("adopt-tag")
+  public record AdoptTag(
+      TagSpec spec,
+      List<ApplicationResult> applications,
+      List<TagMark> marks,
+      long timeMicros,
+      ActorRef<Reply> replyTo)
       implements Command, TidemarkMessage {}
 
   /** Replies as {@link RequestTag} does for a tag that was begun; {@link Gone} for none. */
@@ -237,6 +254,7 @@ public final class ConsistencyTag
     handlers
         .forStateType(Absent.class)
         .onCommand(RequestTag.class, this::onRequest)
+        .onCommand(AdoptTag.class, this::onAdopt)
         .onCommand(ResumeTag.class, c -> gone(c.name(), c.replyTo()))
         .onCommand(GetTag.class, c -> gone(c.name(), c.replyTo()))
         .onCommand(LockTag.class, c -> gone(c.name(), c.replyTo()))
@@ -244,6 +262,7 @@ public final class ConsistencyTag
     handlers
         .forStateType(Known.class)
         .onCommand(RequestTag.class, this::onRequestAgain)
+        .onCommand(AdoptTag.class, this::onAdoptAgain)
         .onCommand(ResumeTag.class, (s, c) -> watch(s, c.replyTo()))
         .onCommand(GetTag.class, (s, c) -> described(s, c.replyTo()));
     handlers
@@ -304,17 +323,38 @@ public final class ConsistencyTag
         .thenNoReply();
   }
 
+  private ReplyEffect<TagEvent, TagState> onAdopt(Absent state, AdoptTag c) {
+    return Effect()
+        .persist((TagEvent) new TagAdopted(c.spec(), c.applications(), c.marks(), c.timeMicros()))
+        .thenRun(
+            (TagState next) -> {
+              watchers.add(c.replyTo());
+              catalog(((Final) next).summary());
+            })
+        .thenNoReply();
+  }
+
+  private ReplyEffect<TagEvent, TagState> onAdoptAgain(Known state, AdoptTag c) {
+    return state.spec().equals(c.spec())
+        ? watch(state, c.replyTo())
+        : exists(c.spec(), c.replyTo());
+  }
+
+  private ReplyEffect<TagEvent, TagState> exists(TagSpec spec, ActorRef<Reply> replyTo) {
+    return Effect()
+        .reply(
+            replyTo,
+            new Refused(
+                spec.name(),
+                ErrorCode.ALREADY_EXISTS,
+                "group '%s' has a tag '%s' already; choose another name"
+                    .formatted(spec.group(), spec.name())));
+  }
+
   private ReplyEffect<TagEvent, TagState> onRequestAgain(Known state, RequestTag c) {
     return state.spec().equals(c.spec())
         ? watch(state, c.replyTo())
-        : Effect()
-            .reply(
-                c.replyTo(),
-                new Refused(
-                    c.spec().name(),
-                    ErrorCode.ALREADY_EXISTS,
-                    "group '%s' has a tag '%s' already; choose another name"
-                        .formatted(c.spec().group(), c.spec().name())));
+        : exists(c.spec(), c.replyTo());
   }
 
   /** Who asks about a tag that has settled is told once the catalog has it, too (G5). */

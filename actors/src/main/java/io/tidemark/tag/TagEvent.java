@@ -53,4 +53,10 @@ public sealed interface TagEvent extends TidemarkMessage {
   /** It is forgotten; its name may be used again. */
   @JsonTypeName("tag-removed")
   record TagRemoved() implements TagEvent {}
+
+  /** Another site's tag, with the points that its marks are here. */
+  @JsonTypeName("tag-adopted")
+  record TagAdopted(
+      TagSpec spec, List<ApplicationResult> results, List<TagMark> marks, long timeMicros)
+      implements TagEvent {}
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonTypeName;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.serialization.TidemarkMessage;
+import io.tidemark.tag.TagEvent.TagAdopted;
 import io.tidemark.tag.TagEvent.TagCommitted;
 import io.tidemark.tag.TagEvent.TagFailed;
 import io.tidemark.tag.TagEvent.TagHolding;
@@ -122,6 +123,9 @@ public sealed interface TagState extends TidemarkMessage {
   static TagState apply(TagState state, TagEvent event) {
     if (event instanceof TagRequested e) {
       return new Requested(e.spec());
+    }
+    if (event instanceof TagAdopted e) {
+      return new Committed(e.spec(), e.results(), e.marks(), e.timeMicros(), false);
     }
     if (event instanceof TagRemoved) {
       return EMPTY;

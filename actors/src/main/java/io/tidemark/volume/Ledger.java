@@ -21,6 +21,7 @@ import java.util.UUID;
  * @param chores storage that remains to be freed
  * @param retained what is kept and what is not
  * @param continuity what tells whether the history went on without a break
+ * @param standing what the volume is to its counterparts at other sites
  */
 public record Ledger(
     long eventNr,
@@ -35,11 +36,13 @@ public record Ledger(
     Indexed index,
     Chores chores,
     Retained retained,
-    Continuity continuity) {
+    Continuity continuity,
+    Standing standing) {
 
-  /** A snapshot of an older version has neither retention nor continuity. */
+  /** A snapshot of an older version has neither of these, and was of a primary. */
   public Ledger {
     retained = retained == null ? Retained.ALL : retained;
+    standing = standing == null ? Standing.PRIMARY : standing;
     continuity = continuity == null ? new Continuity(tap.session(), 0, 0) : continuity;
   }
 
@@ -184,7 +187,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withEpoch(long newEpoch) {
@@ -201,7 +205,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withTap(Tap newTap) {
@@ -218,7 +223,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withHead(Mark newHead) {
@@ -235,7 +241,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withHorizon(Mark newHorizon) {
@@ -252,7 +259,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withCounts(Counts newCounts) {
@@ -269,7 +277,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withIndex(Indexed newIndex) {
@@ -286,7 +295,8 @@ public record Ledger(
         newIndex,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withChores(Chores newChores) {
@@ -303,7 +313,8 @@ public record Ledger(
         index,
         newChores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   Ledger withContinuity(Continuity newContinuity) {
@@ -320,7 +331,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        newContinuity);
+        newContinuity,
+        standing);
   }
 
   /** Adds a closed interval, the newest; merges the two oldest when there are too many. */
@@ -352,7 +364,45 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
+  }
+
+  Ledger withStanding(Standing newStanding) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        dark,
+        index,
+        chores,
+        retained,
+        continuity,
+        newStanding);
+  }
+
+  /** Other closed intervals in the place of all there are. */
+  Ledger withClosedDark(List<DarkInterval> intervals) {
+    return new Ledger(
+        eventNr,
+        bornEventNr,
+        settings,
+        epoch,
+        tap,
+        head,
+        horizon,
+        counts,
+        List.copyOf(intervals),
+        index,
+        chores,
+        retained,
+        continuity,
+        standing);
   }
 
   Ledger withRetained(Retained newRetained) {
@@ -369,7 +419,8 @@ public record Ledger(
         index,
         chores,
         newRetained,
-        continuity);
+        continuity,
+        standing);
   }
 
   /** Gives up everything before a point; intervals that end before it are of no interest. */
@@ -387,7 +438,8 @@ public record Ledger(
         index,
         chores,
         retained,
-        continuity);
+        continuity,
+        standing);
   }
 
   /** Data before compression that the journal holds now. */

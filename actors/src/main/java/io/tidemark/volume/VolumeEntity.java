@@ -49,16 +49,19 @@ import io.tidemark.volume.Ledger.Doomed;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.BranchFollowed;
 import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
 import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
 import io.tidemark.volume.VolumeEvent.HistoryFreed;
 import io.tidemark.volume.VolumeEvent.HorizonMoved;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
 import io.tidemark.volume.VolumeEvent.PinsEnded;
 import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.ReplicaMade;
 import io.tidemark.volume.VolumeEvent.RetentionSet;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.StorageFreed;
@@ -68,6 +71,8 @@ import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
+import io.tidemark.volume.VolumeEvent.VolumeFenced;
+import io.tidemark.volume.VolumeEvent.VolumePromoted;
 import io.tidemark.volume.VolumeState.Gone;
 import io.tidemark.volume.VolumeState.Live;
 import io.tidemark.volume.VolumeState.Resyncing;
@@ -77,7 +82,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
@@ -215,6 +222,86 @@ public final class VolumeEntity
       implements Command, TidemarkMessage {}
 
   /**
+   * Makes the volume the replica of a link, creating it if need be, and has it follow the source's
+   * epoch and branch. Replies {@link Summary}; {@code ALREADY_EXISTS} when it is anything else than
+   * the replica of that link and size, {@code FENCED} when it has seen a later epoch than the
+   * source's, {@code INVALID} for a size that cannot be. Safe to repeat.
+   *
+   * @param baseMicros the time of the source's empty base: no write is earlier
+   * @param link the link's id: who alone is let in
+   * @param origin where the link comes from, in words
+   */
+  @JsonTypeName("create-replica")
+  public record CreateReplica(
+      long sizeBytes,
+      long baseMicros,
+      long epoch,
+      String branch,
+      UUID link,
+      String origin,
+      ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Makes a replica or a fenced volume a primary in the epoch after {@code epoch}; its link is
+   * fenced. Replies {@link Summary}, also when it was done before: safe to repeat. Refuses with
+   * {@code FENCED} when the volume is in another epoch or a primary, and unless forced with {@code
+   * NOT_SYNCHRONIZED} when it never held all of the source's content, {@code DARK_INTERVAL} when
+   * its head is inside one, {@code NOT_ACKNOWLEDGED} when its head is before {@code drainedSeq}.
+   *
+   * @param drainedSeq the source's last write, known when nobody writes there any more; with
+   *     exactly that head the volume goes on with the branch, else it begins another one; -1 when
+   *     it is not known
+   */
+  @JsonTypeName("promote-volume")
+  public record PromoteVolume(long epoch, long drainedSeq, boolean forced, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Ends a volume's tap or link for good: it is fenced, or the replica of another link from now on.
+   * Replies {@link Summary}, also when it was done before: safe to repeat. Refuses with {@code
+   * FENCED} when the volume is in another epoch, {@code BEYOND_HEAD} or {@code BEYOND_HORIZON} when
+   * it cannot go back to {@code keepSeq}, {@code LIMIT} when it has too many branches.
+   *
+   * @param epoch the volume's own, as it was seen
+   * @param link whose replica it becomes; empty to fence it only
+   * @param origin where that link comes from, or why it is fenced, in words
+   * @param keepSeq what was written after it becomes a branch of its own; -1 to keep all
+   * @param keepMicros the time of {@code keepSeq}
+   */
+  @JsonTypeName("demote-volume")
+  public record DemoteVolume(
+      long epoch,
+      Optional<UUID> link,
+      String origin,
+      long keepSeq,
+      long keepMicros,
+      ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /** Replies {@link BranchesShown}; {@code NOT_FOUND} when there is no such volume. */
+  @JsonTypeName("get-branches")
+  public record GetBranches(ActorRef<Reply> replyTo) implements Command, TidemarkMessage {}
+
+  /**
+   * Replies {@link History} of a line of history that the volume left; {@code NOT_FOUND} when there
+   * is none of that name.
+   */
+  @JsonTypeName("get-branch-history")
+  public record GetBranchHistory(long call, String branch, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Asks how far the volume is, for a link. Replies {@link Progress}; {@code NOT_FOUND} when there
+   * is no such volume. Safe to repeat.
+   *
+   * @param afterSeq where the link's target is
+   */
+  @JsonTypeName("get-progress")
+  public record GetProgress(long call, long afterSeq, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
    * Passes an order on to the attached tap. Replies {@link OrderDone}, or {@link Refused} with the
    * order's id: the tap's own refusal, {@code NOT_ACKNOWLEDGED} when no tap is attached, its link
    * ends or it does not answer in time, {@code INVALID} when the tap is too old, {@code LIMIT} when
@@ -334,6 +421,11 @@ public final class VolumeEntity
 
   private record OrphansGone(int session) implements Command {}
 
+  private record TailCounted(DemoteVolume demotion, long eventNr, VolumeHistories.Count tail)
+      implements Command {}
+
+  private record TailNotCounted(DemoteVolume demotion, Throwable failure) implements Command {}
+
   private record LookAfterHorizon() implements Command {}
 
   private record HorizonFound(long job, Optional<Mark> to) implements Command {}
@@ -364,6 +456,39 @@ public final class VolumeEntity
 
   @JsonTypeName("history")
   public record History(long call, HistoryView view) implements Reply {}
+
+  /** Lines of history that the volume left, oldest first. */
+  @JsonTypeName("branches-shown")
+  public record BranchesShown(List<Standing.Branch> branches) implements Reply {}
+
+  /**
+   * How far a volume is.
+   *
+   * @param dark whether the head is inside a dark interval
+   * @param fromEventNr an event at or before the first that tells of a write after {@code afterSeq}
+   * @param eventNr the newest event
+   * @param rawBytes data of all journaled writes
+   * @param left events up to the key with writes after the value belong to lines that were left
+   */
+  @JsonTypeName("progress")
+  public record Progress(
+      long call,
+      VolumeId volume,
+      long sizeBytes,
+      String role,
+      long epoch,
+      String branch,
+      long headSeq,
+      long headMicros,
+      long horizonSeq,
+      long horizonMicros,
+      long baseMicros,
+      boolean dark,
+      long fromEventNr,
+      long eventNr,
+      long rawBytes,
+      Map<Long, Long> left)
+      implements Reply {}
 
   /** Deleted incarnations of the name whose storage remains to be freed. */
   @JsonTypeName("leftovers")
@@ -581,6 +706,13 @@ public final class VolumeEntity
         .onCommand(Heartbeat.class, this::onHeartbeatOfNone)
         .onCommand(DetachTap.class, c -> Effect().reply(c.replyTo(), new Done(c.call())))
         .onCommand(RaiseEpoch.class, c -> notFound(0, c.replyTo()))
+        .onCommand(CreateReplica.class, this::onCreateReplica)
+        .onCommand(PromoteVolume.class, c -> notFound(0, c.replyTo()))
+        .onCommand(DemoteVolume.class, c -> notFound(0, c.replyTo()))
+        .onCommand(GetBranches.class, c -> notFound(0, c.replyTo()))
+        .onCommand(GetBranchHistory.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(GetProgress.class, c -> notFound(c.call(), c.replyTo()))
+        .onCommand(TailCounted.class, c -> notFound(0, c.demotion().replyTo()))
         .onCommand(OrderTap.class, c -> notFound(c.order().id(), c.replyTo()))
         .onCommand(FindTap.class, c -> notFound(c.call(), c.replyTo()))
         .onCommand(ConfirmMark.class, c -> notFound(c.call(), c.replyTo()))
@@ -604,6 +736,13 @@ public final class VolumeEntity
         .onCommand(Heartbeat.class, this::onHeartbeat)
         .onCommand(DetachTap.class, this::onDetach)
         .onCommand(RaiseEpoch.class, this::onRaiseEpoch)
+        .onCommand(CreateReplica.class, this::onFollow)
+        .onCommand(PromoteVolume.class, this::onPromote)
+        .onCommand(DemoteVolume.class, this::onDemote)
+        .onCommand(TailCounted.class, this::onTailCounted)
+        .onCommand(GetBranches.class, this::onGetBranches)
+        .onCommand(GetBranchHistory.class, this::onGetBranchHistory)
+        .onCommand(GetProgress.class, this::onGetProgress)
         .onCommand(OrderTap.class, this::onOrderTap)
         .onCommand(FindTap.class, this::onFindTap)
         .onCommand(ConfirmMark.class, this::onConfirmMark)
@@ -638,6 +777,7 @@ public final class VolumeEntity
         .onCommand(DoChores.class, this::onDoChores)
         .onCommand(StorageGone.class, this::onStorageGone)
         .onCommand(ChoreFailed.class, this::onChoreFailed)
+        .onCommand(TailNotCounted.class, this::onTailNotCounted)
         // Only outcomes of what was begun for a volume that has been deleted since.
         .onCommand(SessionStopped.class, c -> Effect().noReply())
         .onCommand(SessionSilent.class, c -> Effect().noReply())
@@ -681,6 +821,10 @@ public final class VolumeEntity
         || command instanceof GetLeftovers
         || command instanceof OrderTap
         || command instanceof FindTap
+        || command instanceof GetBranches
+        || command instanceof GetBranchHistory
+        || command instanceof GetProgress
+        || command instanceof TailNotCounted
         || command instanceof ConfirmMark
         || command instanceof Heartbeat
         || command instanceof Sleep
@@ -709,15 +853,20 @@ public final class VolumeEntity
     return Effect().reply(replyTo, new Refused(call, refusal.code(), refusal.getMessage()));
   }
 
+  private static Optional<Refusal> refuseSize(long sizeBytes) {
+    return sizeBytes > 0 && sizeBytes % SECTOR_BYTES == 0 && sizeBytes <= SIZE_BYTES_MAX
+        ? Optional.empty()
+        : Optional.of(
+            new Refusal(
+                ErrorCode.INVALID,
+                "a volume has a multiple of %d bytes, at most %d; %d is not"
+                    .formatted(SECTOR_BYTES, SIZE_BYTES_MAX, sizeBytes)));
+  }
+
   private ReplyEffect<VolumeEvent, VolumeState> onCreate(Gone state, CreateVolume c) {
-    if (c.sizeBytes() <= 0 || c.sizeBytes() % SECTOR_BYTES != 0 || c.sizeBytes() > SIZE_BYTES_MAX) {
-      return refused(
-          0,
-          c.replyTo(),
-          new Refusal(
-              ErrorCode.INVALID,
-              "a volume has a multiple of %d bytes, at most %d; %d is not"
-                  .formatted(SECTOR_BYTES, SIZE_BYTES_MAX, c.sizeBytes())));
+    Optional<Refusal> invalid = refuseSize(c.sizeBytes());
+    if (invalid.isPresent()) {
+      return refused(0, c.replyTo(), invalid.get());
     }
     VolumeEvent created =
         new VolumeCreated(VolumeId.random(), c.sizeBytes(), c.synchronous(), now());
@@ -753,6 +902,10 @@ public final class VolumeEntity
               ErrorCode.INVALID,
               "the backing store has %d bytes, volume '%s' has %d: grow the backing store"
                   .formatted(c.sizeBytes(), name, ledger.settings().sizeBytes())));
+    }
+    Optional<Refusal> stranger = VolumeRoles.refuseAttach(state, name, c.tapId());
+    if (stranger.isPresent()) {
+      return refused(0, c.session(), stranger.get());
     }
     if (last.attached() && c.session().equals(connection)) {
       return Effect().reply(c.session(), new Attached(grant(state)));
@@ -984,6 +1137,203 @@ public final class VolumeEntity
         .persist((VolumeEvent) new EpochRaised(epoch + 1, now()))
         .thenRun(() -> dismiss(ErrorCode.FENCED, "epoch " + epoch + " is over"))
         .thenReply(c.replyTo(), next -> new Done(0));
+  }
+
+  // ---- roles ----------------------------------------------------------------------------------
+
+  private ReplyEffect<VolumeEvent, VolumeState> onCreateReplica(Gone state, CreateReplica c) {
+    Optional<Refusal> invalid = refuseSize(c.sizeBytes());
+    if (invalid.isPresent()) {
+      return refused(0, c.replyTo(), invalid.get());
+    }
+    String origin = Refusal.printable(c.origin());
+    List<VolumeEvent> events = new ArrayList<>();
+    events.add(new VolumeCreated(VolumeId.random(), c.sizeBytes(), false, c.baseMicros()));
+    events.add(new ReplicaMade(c.link(), origin, now()));
+    events.add(new EpochRaised(c.epoch(), now()));
+    events.add(new BranchFollowed(c.branch()));
+    return Effect()
+        .persist(events)
+        .thenRun(() -> tell("replica-created", "replica of " + origin + " created"))
+        .thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onFollow(Live state, CreateReplica c) {
+    Ledger ledger = state.ledger();
+    Optional<Refusal> refusal =
+        VolumeRoles.refuseReplica(state, name, c.sizeBytes(), c.link(), c.epoch());
+    if (refusal.isPresent()) {
+      return refused(0, c.replyTo(), refusal.get());
+    }
+    List<VolumeEvent> events = new ArrayList<>();
+    if (c.epoch() > ledger.epoch()) {
+      events.add(new EpochRaised(c.epoch(), now()));
+    }
+    if (!c.branch().equals(ledger.standing().branch())) {
+      events.add(new BranchFollowed(c.branch()));
+    }
+    if (events.isEmpty()) {
+      return Effect().reply(c.replyTo(), new Summary(summary(state)));
+    }
+    return Effect()
+        .persist(events)
+        .thenRun(() -> dismiss(ErrorCode.FENCED, "the source is in epoch " + c.epoch()))
+        .thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onPromote(Live state, PromoteVolume c) {
+    Ledger ledger = state.ledger();
+    boolean primary = ledger.standing().role() == Standing.Role.PRIMARY;
+    if (primary && ledger.epoch() == c.epoch() + 1) {
+      return Effect().reply(c.replyTo(), new Summary(summary(state)));
+    }
+    Optional<Refusal> refusal =
+        VolumeRoles.refusePromotion(state, name, c.epoch(), c.drainedSeq(), c.forced());
+    if (refusal.isPresent()) {
+      return refused(0, c.replyTo(), refusal.get());
+    }
+    long epoch = c.epoch() + 1;
+    boolean drained = c.drainedSeq() == ledger.head().seq();
+    String branch = drained ? ledger.standing().branch() : "epoch-" + epoch;
+    List<VolumeEvent> events =
+        List.of(new EpochRaised(epoch, now()), new VolumePromoted(branch, c.forced(), now()));
+    return Effect()
+        .persist(events)
+        .thenRun(() -> dismiss(ErrorCode.FENCED, "the volume was promoted: epoch " + epoch))
+        .thenRun(() -> tell("volume-promoted", "promoted to epoch " + epoch + " on " + branch))
+        .thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
+  /** Fences first, so that the history stands still; goes back, if it is to, in a second step. */
+  private ReplyEffect<VolumeEvent, VolumeState> onDemote(Live state, DemoteVolume c) {
+    Optional<Refusal> refusal = VolumeRoles.refuseDemotion(state, name, c.epoch(), c.keepSeq());
+    if (refusal.isPresent()) {
+      return refused(0, c.replyTo(), refusal.get());
+    }
+    boolean forks = c.keepSeq() >= 0 && c.keepSeq() < head(state).seq();
+    Optional<VolumeEvent> change = roleChange(state, c, forks);
+    if (change.isEmpty() && !forks) {
+      return Effect().reply(c.replyTo(), new Summary(summary(state)));
+    }
+    if (change.isEmpty()) {
+      countTail(state, c);
+      return Effect().noReply();
+    }
+    var fenced =
+        Effect()
+            .persist(change.get())
+            .thenRun(() -> dismiss(ErrorCode.FENCED, "the volume was demoted: " + c.origin()))
+            .thenRun(() -> tell("volume-demoted", "demoted: " + Refusal.printable(c.origin())));
+    return forks
+        ? fenced.thenRun((VolumeState next) -> countTail((Live) next, c)).thenNoReply()
+        : fenced.thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
+  /** Empty when the volume is what it is to become; a fork is made on a fenced volume. */
+  private Optional<VolumeEvent> roleChange(Live state, DemoteVolume c, boolean forks) {
+    Standing standing = state.ledger().standing();
+    String origin = Refusal.printable(c.origin());
+    if (forks || c.link().isEmpty()) {
+      return standing.role() == Standing.Role.FENCED
+          ? Optional.empty()
+          : Optional.of(new VolumeFenced(origin, now()));
+    }
+    boolean done =
+        standing.role() == Standing.Role.REPLICA && standing.link().equals(c.link().get());
+    return done ? Optional.empty() : Optional.of(new ReplicaMade(c.link().get(), origin, now()));
+  }
+
+  private void countTail(Live state, DemoteVolume c) {
+    abandonJob();
+    long eventNr = state.eventNr();
+    context.pipeToSelf(
+        jobs.tailAfterFork(state.ledger(), c.keepSeq()),
+        (tail, failure) ->
+            failure == null ? new TailCounted(c, eventNr, tail) : new TailNotCounted(c, failure));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onTailCounted(Live state, TailCounted c) {
+    DemoteVolume demotion = c.demotion();
+    if (state.eventNr() != c.eventNr()) {
+      return onDemote(state, demotion);
+    }
+    String branch = "%s-after-%d".formatted(state.ledger().standing().branch(), demotion.keepSeq());
+    List<VolumeEvent> events = new ArrayList<>();
+    events.add(
+        new HistoryForked(
+            branch,
+            demotion.keepSeq(),
+            demotion.keepMicros(),
+            c.tail().segments(),
+            c.tail().writes(),
+            Refusal.printable(demotion.origin()),
+            now()));
+    demotion
+        .link()
+        .ifPresent(
+            link -> events.add(new ReplicaMade(link, Refusal.printable(demotion.origin()), now())));
+    return Effect()
+        .persist(events)
+        .thenRun(() -> tell("history-forked", "what was written after is kept as branch " + branch))
+        .thenRun((VolumeState next) -> index(next))
+        .thenReply(demotion.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onTailNotCounted(
+      VolumeState state, TailNotCounted c) {
+    context.getLog().warn("volume {}: its tail cannot be counted", name, c.failure());
+    return refused(
+        0,
+        c.demotion().replyTo(),
+        new Refusal(
+            ErrorCode.NOT_ACKNOWLEDGED,
+            "volume '%s' is fenced, but its history could not be read; try again".formatted(name)));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGetBranches(Live state, GetBranches c) {
+    return Effect().reply(c.replyTo(), new BranchesShown(state.ledger().standing().branches()));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGetBranchHistory(Live state, GetBranchHistory c) {
+    return VolumeRoles.branchView(state, persistenceIdOf(name), c.branch())
+        .map(view -> Effect().reply(c.replyTo(), (Reply) new History(c.call(), view)))
+        .orElseGet(
+            () ->
+                refused(
+                    c.call(),
+                    c.replyTo(),
+                    new Refusal(
+                        ErrorCode.NOT_FOUND,
+                        "volume '%s' has no branch '%s'"
+                            .formatted(name, Refusal.printable(c.branch())))));
+  }
+
+  private ReplyEffect<VolumeEvent, VolumeState> onGetProgress(Live state, GetProgress c) {
+    Ledger ledger = state.ledger();
+    Map<Long, Long> left = new LinkedHashMap<>();
+    ledger.standing().branches().forEach(b -> left.put(b.toEventNr(), b.fork().seq()));
+    Progress progress =
+        new Progress(
+            c.call(),
+            ledger.settings().volume(),
+            ledger.settings().sizeBytes(),
+            ledger.standing().role().text(),
+            ledger.epoch(),
+            ledger.standing().branch(),
+            ledger.head().seq(),
+            ledger.head().timeMicros(),
+            ledger.horizon().seq(),
+            ledger.horizon().timeMicros(),
+            ledger.settings().createdMicros(),
+            state.openSync().isPresent(),
+            VolumeRoles.eventAfter(ledger, c.afterSeq()),
+            ledger.eventNr(),
+            ledger.counts().rawBytes(),
+            left);
+    // What an entity wrote in vain must not be shipped (F2).
+    return lately(claimSeenNanos)
+        ? Effect().reply(c.replyTo(), progress)
+        : confirm(c.call(), progress, c.replyTo());
   }
 
   private ReplyEffect<VolumeEvent, VolumeState> onOrderTap(Live state, OrderTap c) {
@@ -1758,9 +2108,9 @@ public final class VolumeEntity
         ledger.settings().sizeBytes(),
         parts.site(),
         stateName(state, tap.attached() ? status : null),
-        "Primary",
+        ledger.standing().role().text(),
         ledger.epoch(),
-        RecoveryPoint.MAIN_BRANCH,
+        ledger.standing().branch(),
         ledger.settings().synchronous(),
         point(ledger.head()),
         point(ledger.horizon()),

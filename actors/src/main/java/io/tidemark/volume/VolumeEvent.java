@@ -232,4 +232,43 @@ public sealed interface VolumeEvent extends TidemarkMessage {
   /** The storage of a deleted incarnation is gone. */
   @JsonTypeName("storage-freed")
   record StorageFreed(VolumeId volume) implements VolumeEvent {}
+
+  /** The volume is written by one link only, from another site. */
+  @JsonTypeName("replica-made")
+  record ReplicaMade(UUID link, String origin, long timeMicros) implements VolumeEvent {}
+
+  /** Nobody writes the volume any more. */
+  @JsonTypeName("volume-fenced")
+  record VolumeFenced(String reason, long timeMicros) implements VolumeEvent {}
+
+  /**
+   * A tap may write the volume; comes with the {@link EpochRaised} of the epoch that begins.
+   *
+   * @param branch the line of history that it goes on with
+   */
+  @JsonTypeName("volume-promoted")
+  record VolumePromoted(String branch, boolean forced, long timeMicros) implements VolumeEvent {}
+
+  /** A replica goes on with a line of history, as its source does. */
+  @JsonTypeName("branch-followed")
+  record BranchFollowed(String branch) implements VolumeEvent {}
+
+  /**
+   * What was written after {@code keptSeq} is another line of history from now on.
+   *
+   * @param branch its name
+   * @param keptTimeMicros the time of {@code keptSeq}
+   * @param tailSegments segments of the kept history that its index does not hold
+   * @param tailWrites writes of theirs
+   */
+  @JsonTypeName("history-forked")
+  record HistoryForked(
+      String branch,
+      long keptSeq,
+      long keptTimeMicros,
+      long tailSegments,
+      long tailWrites,
+      String reason,
+      long timeMicros)
+      implements VolumeEvent {}
 }

@@ -1,5 +1,6 @@
 package io.tidemark.volume;
 
+import akka.NotUsed;
 import akka.actor.typed.ActorSystem;
 import akka.persistence.query.EventEnvelope;
 import akka.persistence.query.PersistenceQuery;
@@ -8,16 +9,20 @@ import akka.persistence.query.javadsl.ReadJournal;
 import akka.stream.Materializer;
 import akka.stream.SystemMaterializer;
 import akka.stream.javadsl.Sink;
+import akka.stream.javadsl.Source;
 import io.tidemark.cassandra.Retries;
 import io.tidemark.index.SegmentEntry;
 import io.tidemark.index.SegmentHistory;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Function;
 
@@ -25,6 +30,9 @@ import java.util.function.Function;
 public final class VolumeHistories {
   /** How long Cassandra may be away before whoever reads is told. */
   private static final Duration DEADLINE = Duration.ofSeconds(10);
+
+  /** Events read at once for a count. */
+  private static final int COUNT_EVENTS = 1_024;
 
   private final CurrentEventsByPersistenceIdQuery journal;
   private final Materializer materializer;
@@ -54,8 +62,71 @@ public final class VolumeHistories {
   /** The segments of one volume; {@code persistenceId} as in {@code HistoryView}. */
   public SegmentHistory of(String persistenceId) {
     return (from, to) ->
-        collect(persistenceId, from, to, VolumeHistories::segment)
+        collect(persistenceId, from, to, VolumeHistories::line)
+            .thenApply(VolumeHistories::withoutLeft)
             .thenApply(VolumeHistories::withoutSuperseded);
+  }
+
+  /** All of a volume's events in a range, in order, for whoever goes through its history. */
+  public Source<EventEnvelope, NotUsed> events(String persistenceId, long from, long to) {
+    return journal.currentEventsByPersistenceId(persistenceId, from, to);
+  }
+
+  /** Segments that end at or before {@code lastSeq}, and their writes. */
+  record Count(long segments, long writes) {}
+
+  CompletionStage<Count> count(String persistenceId, long from, long to, long lastSeq) {
+    return of(persistenceId)
+        .segments(from, Math.min(to, from + COUNT_EVENTS - 1))
+        .thenCompose(
+            found -> {
+              Count here = counted(found, lastSeq);
+              return from + COUNT_EVENTS > to
+                  ? CompletableFuture.completedStage(here)
+                  : count(persistenceId, from + COUNT_EVENTS, to, lastSeq)
+                      .thenApply(
+                          rest ->
+                              new Count(
+                                  here.segments() + rest.segments(),
+                                  here.writes() + rest.writes()));
+            });
+  }
+
+  private static Count counted(List<SegmentEntry> found, long lastSeq) {
+    long segments = 0;
+    long writes = 0;
+    for (SegmentEntry entry : found) {
+      if (entry.meta().lastSeq().value() <= lastSeq) {
+        segments++;
+        writes += entry.meta().count();
+      }
+    }
+    return new Count(segments, writes);
+  }
+
+  /**
+   * Leaves out what became another line of history: it was written after the fork and before it
+   * happened.
+   */
+  private static List<SegmentEntry> withoutLeft(List<Line> lines) {
+    List<SegmentEntry> kept = new ArrayList<>();
+    for (Line line : lines) {
+      if (line.entry().isPresent()) {
+        kept.add(line.entry().get());
+      } else {
+        kept.removeIf(entry -> entry.meta().lastSeq().value() > line.forkSeq());
+      }
+    }
+    return kept;
+  }
+
+  /** A segment, or a fork after {@code forkSeq}. */
+  private record Line(Optional<SegmentEntry> entry, long forkSeq) {}
+
+  private static Optional<Line> line(EventEnvelope envelope) {
+    return envelope.event() instanceof HistoryForked fork
+        ? Optional.of(new Line(Optional.empty(), fork.keptSeq()))
+        : segment(envelope).map(entry -> new Line(Optional.of(entry), 0));
   }
 
   /**

@@ -45,10 +45,30 @@ final class VolumeJobs {
   /** Builds a leaf over the oldest segments of the tail, which has at least one. */
   CompletionStage<IndexAdvanced> leaf(Ledger ledger) {
     VolumeId volume = ledger.settings().volume();
-    return window(
-            parts.histories().of(persistenceId), ledger.index().tailFromEventNr(), ledger.eventNr())
+    return window(onLine(ledger), ledger.index().tailFromEventNr(), ledger.eventNr())
         .thenApply(VolumeJobs::bounded)
         .thenComposeAsync(segments -> leaf(volume, segments), parts.indexExecutor());
+  }
+
+  /** The volume's segments without those of lines that it left. */
+  private SegmentHistory onLine(Ledger ledger) {
+    SegmentHistory all = parts.histories().of(persistenceId);
+    List<Standing.Branch> left = ledger.standing().branches();
+    return (from, to) ->
+        all.segments(from, to)
+            .thenApply(
+                found ->
+                    found.stream()
+                        .filter(entry -> left.stream().noneMatch(branch -> branch.has(entry)))
+                        .toList());
+  }
+
+  /** Segments of the kept history that the index will not hold after a fork. */
+  CompletionStage<VolumeHistories.Count> tailAfterFork(Ledger ledger, long keptSeq) {
+    List<NodeHeader> kept = VolumeRoles.keptNodes(ledger, keptSeq);
+    return parts
+        .histories()
+        .count(persistenceId, VolumeRoles.tailFrom(ledger, kept), ledger.eventNr(), keptSeq);
   }
 
   private CompletionStage<IndexAdvanced> leaf(VolumeId volume, List<SegmentEntry> segments) {

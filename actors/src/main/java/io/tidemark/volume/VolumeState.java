@@ -14,16 +14,19 @@ import io.tidemark.volume.Ledger.Indexed;
 import io.tidemark.volume.Ledger.Mark;
 import io.tidemark.volume.Ledger.Orphans;
 import io.tidemark.volume.Ledger.Tap;
+import io.tidemark.volume.VolumeEvent.BranchFollowed;
 import io.tidemark.volume.VolumeEvent.CompactionBegan;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
 import io.tidemark.volume.VolumeEvent.HistoryCompacted;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
 import io.tidemark.volume.VolumeEvent.HistoryFreed;
 import io.tidemark.volume.VolumeEvent.HorizonMoved;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
 import io.tidemark.volume.VolumeEvent.PinsEnded;
 import io.tidemark.volume.VolumeEvent.PointPinned;
+import io.tidemark.volume.VolumeEvent.ReplicaMade;
 import io.tidemark.volume.VolumeEvent.RetentionSet;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
 import io.tidemark.volume.VolumeEvent.StorageFreed;
@@ -33,6 +36,8 @@ import io.tidemark.volume.VolumeEvent.TapAttached;
 import io.tidemark.volume.VolumeEvent.TapDetached;
 import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
+import io.tidemark.volume.VolumeEvent.VolumeFenced;
+import io.tidemark.volume.VolumeEvent.VolumePromoted;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -338,6 +343,9 @@ public sealed interface VolumeState extends TidemarkMessage {
     if (event instanceof SyncCompleted e) {
       return synced(live, ledger, e);
     }
+    if (event instanceof HistoryForked e) {
+      return VolumeRoles.forked(live, ledger, e);
+    }
     return with(live, changed(ledger, event));
   }
 
@@ -374,7 +382,39 @@ public sealed interface VolumeState extends TidemarkMessage {
     if (event instanceof OrphansCollected e) {
       return ledger.withChores(ledger.chores().withoutOrphansOf(e.session()));
     }
+    if (event instanceof ReplicaMade
+        || event instanceof VolumeFenced
+        || event instanceof VolumePromoted
+        || event instanceof BranchFollowed) {
+      return standing(ledger, event);
+    }
     return retaining(ledger, ledger.retained(), event);
+  }
+
+  /** Events of roles. */
+  private static Ledger standing(Ledger ledger, VolumeEvent event) {
+    Ledger stands = ledger.withStanding(changed(ledger.standing(), event));
+    return event instanceof ReplicaMade || event instanceof VolumeFenced
+        ? stands
+            .withTap(ledger.tap().detached())
+            .withContinuity(ledger.continuity().since(ledger.tap().session() + 1))
+        : stands;
+  }
+
+  private static Standing changed(Standing standing, VolumeEvent event) {
+    if (event instanceof ReplicaMade e) {
+      return standing.replicaOf(e.link(), e.origin());
+    }
+    if (event instanceof VolumeFenced e) {
+      return standing.fenced(e.reason());
+    }
+    if (event instanceof VolumePromoted e) {
+      return standing.primary(e.branch());
+    }
+    if (event instanceof BranchFollowed e) {
+      return standing.on(e.branch());
+    }
+    throw new IllegalStateException("no transition for " + event);
   }
 
   /** Events of retention. */
@@ -437,7 +477,8 @@ public sealed interface VolumeState extends TidemarkMessage {
             new Indexed(List.of(), eventNr + 1, 0, 0),
             new Ledger.Chores(List.of(), state.doomed()),
             Retained.ALL,
-            Ledger.Continuity.NONE));
+            Ledger.Continuity.NONE,
+            Standing.PRIMARY));
   }
 
   private static VolumeState deleted(Live live) {

@@ -11,6 +11,9 @@
  *                                                                         v         |
  *                                                                          Resyncing
  *   any ---- VolumeDeleted ----> Deleted ---- VolumeCreated ----> Created
+ *
+ *   role:    Primary --VolumeFenced--&gt; Fenced --VolumePromoted--&gt; Primary
+ *            any --ReplicaMade--&gt; Replica --VolumePromoted--&gt; Primary, in the next epoch
  * </pre>
  *
  * <p>Invariants:
@@ -31,6 +34,8 @@
  *       stored is deleted after its deletion; a crash in between only delays it.
  *   <li>V9 A volume leaves memory between two commands, never while an event is being written; one
  *       without a tap leaves its summary with the nodes, together with its term.
+ *   <li>V10 A primary is written by taps, a replica by its one link, a fenced volume by nobody;
+ *       what a demotion takes back from the history stays readable as a branch.
  * </ol>
  */
 package io.tidemark.volume;

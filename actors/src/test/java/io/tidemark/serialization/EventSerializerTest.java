@@ -31,6 +31,11 @@ import io.tidemark.index.NodeHeader;
 import io.tidemark.index.RunTable;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
+import io.tidemark.link.LinkDirectory;
+import io.tidemark.link.LinkEvent;
+import io.tidemark.link.LinkRules;
+import io.tidemark.link.LinkSpec;
+import io.tidemark.link.LinkState;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.order.OrderKind;
 import io.tidemark.order.TapOrder;
@@ -43,6 +48,7 @@ import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.replication.Throttle;
 import io.tidemark.retention.Compaction;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
@@ -120,6 +126,18 @@ class EventSerializerTest {
   private static final Schedule SCHEDULE =
       new Schedule("s", 1, 3_600, "s-{time}", false, List.of());
 
+  private static final LinkSpec LINK =
+      new LinkSpec("l", TAP, List.of(new VolumeName("d")), Optional.of("g"), "site-1", "site-2");
+
+  private static final LinkRules RULES =
+      new LinkRules(
+          new Throttle(
+              2_500_000,
+              List.of(
+                  new Throttle.Window(List.of(java.time.DayOfWeek.MONDAY), 480, 1_080, 625_000))),
+          7,
+          30);
+
   private static final ImageSpec IMAGE =
       new ImageSpec(
           "d-seq9",
@@ -163,6 +181,13 @@ class EventSerializerTest {
     all.put("volume-deleted.1", new VolumeEvent.VolumeDeleted(ID, 5_000));
     all.put("orphans-collected.1", new VolumeEvent.OrphansCollected(2));
     all.put("storage-freed.1", new VolumeEvent.StorageFreed(ID));
+    all.put("replica-made.1", new VolumeEvent.ReplicaMade(TAP, "site a", 5_001));
+    all.put("volume-fenced.1", new VolumeEvent.VolumeFenced("failover of plan p", 5_002));
+    all.put("volume-promoted.1", new VolumeEvent.VolumePromoted("epoch-2", true, 5_003));
+    all.put("branch-followed.1", new VolumeEvent.BranchFollowed("epoch-2"));
+    all.put(
+        "history-forked.1",
+        new VolumeEvent.HistoryForked("main-after-9", 9, 4_999, 2, 7, "site a is back", 5_004));
     RetentionPolicy policy =
         new RetentionPolicy(
             86_400_000_000L, 50L << 30, 60L << 30, List.of(new RetentionPolicy.Rung(0, 7)));
@@ -212,6 +237,9 @@ class EventSerializerTest {
     all.put(
         "tag-failed.1", new TagEvent.TagFailed(ErrorCode.HOLD_TIMEOUT, "late", List.of(), 5_700));
     all.put("tag-locked.1", new TagEvent.TagLocked(true));
+    all.put(
+        "tag-adopted.1",
+        new TagEvent.TagAdopted(TAG_SPEC, List.of(APPLICATION), List.of(MARK), 5_800));
     all.put("tag-removed.1", new TagEvent.TagRemoved());
     all.put(
         "group-created.1",
@@ -226,6 +254,19 @@ class EventSerializerTest {
     all.put("group-deleted.1", new GroupEvent.GroupDeleted());
     all.put("group-listed.1", new GroupDirectory.GroupListed("g", List.of(new VolumeName("d"))));
     all.put("group-unlisted.1", new GroupDirectory.GroupUnlisted("g"));
+    VolumeName d = new VolumeName("d");
+    all.put("link-created.1", new LinkEvent.LinkCreated(LINK, RULES, 7_000));
+    all.put("link-rules-set.1", new LinkEvent.LinkRulesSet(LinkRules.DEFAULT));
+    all.put("link-paused.1", new LinkEvent.LinkPaused(7_001));
+    all.put("link-resumed.1", new LinkEvent.LinkResumed(7_002));
+    all.put("lane-advanced.1", new LinkEvent.LaneAdvanced(d, 9, 8, 7, 6, true));
+    all.put("lane-sync-began.1", new LinkEvent.LaneSyncBegan(d, 7_003));
+    all.put("lane-broken.1", new LinkEvent.LaneBroken(d, ErrorCode.FENCED, "promoted", 7_004));
+    all.put("tags-shipped.1", new LinkEvent.TagsShipped(7_007));
+    all.put("resync-ordered.1", new LinkEvent.ResyncOrdered(7_005));
+    all.put("link-deleted.1", new LinkEvent.LinkDeleted(7_006));
+    all.put("link-listed.1", new LinkDirectory.LinkListed("l"));
+    all.put("link-unlisted.1", new LinkDirectory.LinkUnlisted("l"));
     return all;
   }
 
@@ -262,7 +303,9 @@ class EventSerializerTest {
             ImageDirectory.Event.class,
             TagEvent.class,
             GroupEvent.class,
-            GroupDirectory.Event.class)) {
+            GroupDirectory.Event.class,
+            LinkEvent.class,
+            LinkDirectory.Event.class)) {
       for (Class<?> type : root.getPermittedSubclasses()) {
         stored.add(type.getAnnotation(com.fasterxml.jackson.annotation.JsonTypeName.class).value());
       }
@@ -303,6 +346,46 @@ class EventSerializerTest {
     assertThrows(
         IllegalArgumentException.class, () -> serializer.fromBinary(bytes, "java.lang.Runtime"));
     assertThrows(IllegalArgumentException.class, () -> serializer.manifest("text"));
+  }
+
+  /** What volumes, links and failovers say of roles; snapshots of links. */
+  @Test
+  void shouldRoundTripRolesAndLinks() {
+    VolumeState state = VolumeState.EMPTY;
+    for (VolumeEvent event :
+        List.of(
+            new VolumeEvent.VolumeCreated(ID, 1 << 20, true, 1_000),
+            new VolumeEvent.TapAttached(1, TAP, "here", 1_001),
+            VolumeEvent.SegmentJournaled.of(1L << 32, TestSite.segment(1, 15, 2_000), 777),
+            new VolumeEvent.VolumeFenced("promoted elsewhere", 3_006),
+            new VolumeEvent.HistoryForked("main-after-11", 11, 2_009, 0, 0, "why", 3_007),
+            new VolumeEvent.ReplicaMade(TAP, "site a", 3_008),
+            new VolumeEvent.EpochRaised(2, 3_009),
+            new VolumeEvent.BranchFollowed("epoch-2"),
+            new VolumeEvent.VolumePromoted("epoch-3", true, 3_010))) {
+      state = VolumeState.apply(state, event);
+      roundTrip(state);
+    }
+    LinkState link = LinkState.EMPTY;
+    for (LinkEvent event :
+        List.of(
+            new LinkEvent.LinkCreated(LINK, RULES, 7_000),
+            new LinkEvent.LaneAdvanced(new VolumeName("d"), 9, 8, 7, 6, true),
+            new LinkEvent.LaneBroken(new VolumeName("d"), ErrorCode.FENCED, "why", 7_001),
+            new LinkEvent.LinkPaused(7_002))) {
+      link = LinkState.apply(link, event);
+      roundTrip(link);
+    }
+    TestProbe<VolumeEntity.Reply> probe = kit.createTestProbe();
+    roundTrip(new VolumeEntity.CreateReplica(512, 9, 2, "main", TAP, "site a", probe.getRef()));
+    roundTrip(new VolumeEntity.PromoteVolume(2, -1, true, probe.getRef()));
+    roundTrip(new VolumeEntity.DemoteVolume(2, Optional.of(TAP), "site b", 9, 8, probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranches(probe.getRef()));
+    roundTrip(new VolumeEntity.GetBranchHistory(1, "b", probe.getRef()));
+    roundTrip(new VolumeEntity.GetProgress(1, 9, probe.getRef()));
+    roundTrip(
+        new VolumeEntity.Progress(
+            1, ID, 512, "Replica", 2, "main", 9, 8, 7, 6, 5, true, 4, 3, 2, Map.of(1L, 2L)));
   }
 
   /** Snapshots of every state and messages with actor references come back as they were. */

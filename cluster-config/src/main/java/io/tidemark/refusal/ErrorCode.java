@@ -12,6 +12,8 @@ public enum ErrorCode {
   INVALID(400, 2),
   /** Capture was lost there: no recovery point inside. */
   DARK_INTERVAL(409, 3),
+  /** A replica that never held all of its source's content. */
+  NOT_SYNCHRONIZED(409, 3),
   /** Older than the oldest recoverable point. */
   BEYOND_HORIZON(409, 3),
   /** Newer than the newest journaled write. */

@@ -140,4 +140,38 @@ final class Amounts {
     }
     return whole / 3_600 + " h " + whole % 3_600 / 60 + " min";
   }
+
+  /**
+   * Reads a rate such as {@code 20Mbit} or {@code 2MB}, in bytes a second: kbit, Mbit and Gbit are
+   * powers of 1000, else as {@link #bytes}; {@code 0} or {@code none} is no limit.
+   */
+  static long rate(String text) {
+    if (text.strip().equalsIgnoreCase("none")) {
+      return 0;
+    }
+    Matcher form = SIZE.matcher(text.strip());
+    String unit = form.matches() ? form.group(2).toLowerCase(Locale.ROOT) : "";
+    long bits =
+        switch (unit) {
+          case "bit" -> 1;
+          case "kbit" -> 1_000;
+          case "mbit" -> 1_000_000;
+          case "gbit" -> 1_000_000_000;
+          default -> 0;
+        };
+    try {
+      return bits == 0
+          ? bytes(text)
+          : Math.multiplyExact(Long.parseLong(form.group(1)), bits) / Byte.SIZE;
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException("'" + text + "' is faster than there can be", e);
+    }
+  }
+
+  /** Such as {@code 20.0 Mbit/s}. */
+  static String rate(long bytesPerSecond) {
+    return bytesPerSecond == 0
+        ? "unlimited"
+        : String.format(Locale.ROOT, "%.1f Mbit/s", bytesPerSecond * 8 / 1e6);
+  }
 }

@@ -79,6 +79,14 @@ public final class NodeClient {
             .PUT(BodyPublishers.ofString(body.isEmpty() ? "" : body.toString())));
   }
 
+  /** Changes what the JSON object names, and nothing else. */
+  public JsonNode patch(String path, ObjectNode body) {
+    return send(
+        request(path)
+            .header("Content-Type", "application/json")
+            .method("PATCH", BodyPublishers.ofString(body.toString())));
+  }
+
   public JsonNode delete(String path) {
     return send(request(path).DELETE());
   }

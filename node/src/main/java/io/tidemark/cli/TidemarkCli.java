@@ -48,6 +48,7 @@ import picocli.CommandLine.Spec;
       TimelineCommand.class,
       GroupCommands.class,
       TagCommands.class,
+      LinkCommands.class,
       ImageCommands.class,
       FileCommands.class,
       CompareCommand.class,

@@ -70,6 +70,7 @@ public final class AdminRoutes extends Exchange {
                 services.images(), new GroupImages(services.groups(), services.images()), files)
             .route();
     Route groups = new GroupRoutes(services.groups(), services.clock()).route();
+    Route links = new LinkRoutes(services.links()).route();
     Route jobs = new JobRoutes(services.jobs(), services.exports()).route();
     Route compare = new CompareRoutes(services.recovery().comparisons()).route();
     Route drills = new DrillRoutes(services.recovery().drills()).route();
@@ -91,6 +92,7 @@ public final class AdminRoutes extends Exchange {
                             rollback,
                             drills,
                             groups,
+                            links,
                             images,
                             jobs)));
   }

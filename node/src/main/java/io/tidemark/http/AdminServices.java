@@ -6,6 +6,7 @@ import io.tidemark.group.Groups;
 import io.tidemark.image.Images;
 import io.tidemark.image.VolumePoints;
 import io.tidemark.job.Jobs;
+import io.tidemark.link.Links;
 import io.tidemark.position.MicroClock;
 import io.tidemark.site.Retention;
 import io.tidemark.site.Site;
@@ -17,6 +18,7 @@ public record AdminServices(
     Site site,
     Retention retention,
     Groups groups,
+    Links links,
     VolumePoints points,
     Images images,
     Jobs jobs,

@@ -155,6 +155,10 @@ final class Body {
         : Optional.of(wholeNumber(field));
   }
 
+  boolean has(String field) {
+    return json.hasNonNull(field);
+  }
+
   /** Strings in order; none when the field is not there. */
   List<String> texts(String field, int most) {
     JsonNode value = json.path(field);

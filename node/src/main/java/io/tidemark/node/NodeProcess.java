@@ -31,6 +31,8 @@ import io.tidemark.index.IndexStore;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.job.JobRegistry;
+import io.tidemark.link.ClusterLinks;
+import io.tidemark.link.Links;
 import io.tidemark.nbd.NbdListenAddress;
 import io.tidemark.nbd.NbdServer;
 import io.tidemark.nbd.NbdServerSettings;
@@ -40,6 +42,7 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.replication.PastContent;
 import io.tidemark.rollback.RollbackJobs;
 import io.tidemark.rollback.RollbackRun;
 import io.tidemark.segment.ChunkCache;
@@ -49,6 +52,7 @@ import io.tidemark.site.SiteSystem;
 import io.tidemark.sizing.SizingJobs;
 import io.tidemark.taplink.LinkSettings;
 import io.tidemark.taplink.LiveLinks;
+import io.tidemark.taplink.SiteLines;
 import io.tidemark.taplink.TapLinkServer;
 import io.tidemark.tls.CertificateLife;
 import io.tidemark.tls.TlsFiles;
@@ -182,7 +186,7 @@ final class NodeProcess implements AutoCloseable {
         .rejoin()
         .thenAccept(reason -> ended.complete(new End(new Refusal(ErrorCode.FAILED, reason), true)));
     startManagement(site);
-    LiveLinks taps = startTapLink(site);
+    LiveLinks taps = startTapLink(site, points);
     startServices(site, session, segments, index, points, taps, begun);
   }
 
@@ -279,7 +283,7 @@ final class NodeProcess implements AutoCloseable {
     addresses.put("management", settings.management().get().toString());
   }
 
-  private LiveLinks startTapLink(SiteSystem site) throws Exception {
+  private LiveLinks startTapLink(SiteSystem site, StoredPoints points) throws Exception {
     Endpoint wanted = settings.tapLink();
     TapLinkServer link =
         await(
@@ -288,7 +292,9 @@ final class NodeProcess implements AutoCloseable {
                 wanted.host(),
                 wanted.port(),
                 site.journal(),
-                tls.map(LinkSettings.defaults()::withTls).orElseGet(LinkSettings::defaults)),
+                linkSettings(),
+                Optional.of(
+                    new PastContent(site.site()::history, points, site.histories()::of))),
             STEP_LIMIT,
             "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
     started("tap link", () -> link.close().toCompletableFuture().join());
@@ -394,6 +400,7 @@ final class NodeProcess implements AutoCloseable {
             site.site(),
             site.retention(),
             site.groups(),
+            links(site, segments, points),
             volumePoints,
             images,
             jobs,
@@ -415,6 +422,25 @@ final class NodeProcess implements AutoCloseable {
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
     addresses.forEach(site.remotes()::announce);
+  }
+
+  private Links links(SiteSystem site, SegmentStore segments, StoredPoints points) {
+    return ClusterLinks.start(
+        site.system(),
+        new ClusterLinks.Parts(
+            site.site(),
+            site.groups(),
+            site.remotes(),
+            new SiteLines(site.system(), linkSettings()),
+            segments,
+            points,
+            site.histories(),
+            clock,
+            site.events()));
+  }
+
+  private LinkSettings linkSettings() {
+    return tls.map(LinkSettings.defaults()::withTls).orElseGet(LinkSettings::defaults);
   }
 
   /**

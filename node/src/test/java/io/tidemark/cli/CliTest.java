@@ -417,6 +417,27 @@ class CliTest {
     assertEquals(2, runAsIs("image").exit());
   }
 
+  /** A link from its creation to its end, in the units that people use. */
+  @Test
+  void shouldAdministerLinks() {
+    String created =
+        run("link create --volume db --to site-2 --throttle 20Mbit --rpo 5s --priority 7".split(" ")).out();
+    assertTrue(created.contains("link db-to-site-2 replicates to site-2"), created);
+    String shown = run("link show db-to-site-2".split(" ")).out();
+    assertTrue(shown.contains("20.0 Mbit/s"), shown);
+    assertTrue(shown.contains("9.5 s, 10 writes, 40 KiB"), shown);
+    assertTrue(shown.contains("in 2.0 s"), shown);
+    assertTrue(run("link list".split(" ")).out().contains("Streaming"));
+    assertTrue(run("link pause db-to-site-2".split(" ")).out().contains("Paused"));
+    assertTrue(run("link list".split(" ")).out().contains("(stale)"));
+    assertTrue(run("link resume db-to-site-2".split(" ")).out().contains("Streaming"));
+    assertTrue(run("link set db-to-site-2 --throttle none".split(" ")).out().contains("unlimited"));
+    assertEquals(0, run("link resync db-to-site-2".split(" ")).exit());
+    assertEquals(2, run("link create --volume db --to site-2 --throttle fast".split(" ")).exit());
+    assertEquals(0, run("link delete db-to-site-2".split(" ")).exit());
+    assertEquals(4, run("link show db-to-site-2".split(" ")).exit());
+  }
+
   /** What is set is shown, what is not named stays, and holders are named. */
   @Test
   void shouldSetAndShowRetention() {
@@ -464,6 +485,15 @@ class CliTest {
         "group schedule",
         "group unschedule",
         "group delete",
+        "link",
+        "link create",
+        "link list",
+        "link show",
+        "link set",
+        "link pause",
+        "link resume",
+        "link resync",
+        "link delete",
         "tag",
         "tag list",
         "tag show",

@@ -808,6 +808,45 @@ class AdminHttpTest {
     assertEquals(status == 206, response.headers().firstValue("Content-Range").isPresent());
   }
 
+  /** A link's life: what is not named in a change stays as it is. */
+  @Test
+  void shouldAdministerLinks() throws Exception {
+    HttpResponse<String> created =
+        send(
+            "POST",
+            "/api/v1/links",
+            "{\"volumes\":[\"db\"],\"to\":\"site-2\",\"bytesPerSecond\":2500000,"
+                + "\"windows\":[\"Mon-Fri 08:00-18:00=625000\",\"sat,sun 22:00-06:00=0\"]}");
+    assertEquals(201, created.statusCode(), created.body());
+    JsonNode link = new ObjectMapper().readTree(created.body());
+    assertEquals("db-to-site-2", link.path("name").asText());
+    assertEquals(
+        "Mon,Tue,Wed,Thu,Fri 08:00-18:00=625000", link.path("windows").get(0).asText());
+    assertEquals("Sat,Sun 22:00-06:00=0", link.path("windows").get(1).asText());
+    assertEquals(10, link.path("lanes").get(0).path("lag").path("writes").asInt());
+    JsonNode changed =
+        new ObjectMapper()
+            .readTree(
+                send("PATCH", "/api/v1/links/db-to-site-2", "{\"paused\":true,\"rpoSeconds\":5}")
+                    .body());
+    assertEquals("Paused", changed.path("state").asText());
+    assertEquals(5, changed.path("rpoSeconds").asInt());
+    assertEquals(2_500_000, changed.path("bytesPerSecond").asInt());
+    assertTrue(changed.path("lanes").get(0).path("stale").asBoolean());
+    assertEquals(200, send("POST", "/api/v1/links/db-to-site-2/resync", null).statusCode());
+    for (String wrong :
+        List.of(
+            "{\"to\":\"site-2\"}",
+            "{\"volumes\":[\"db\"],\"to\":\"site-2\",\"priority\":10}",
+            "{\"volumes\":[\"db\"],\"to\":\"site-2\",\"bytesPerSecond\":1}",
+            "{\"volumes\":[\"db\"],\"to\":\"site-2\",\"windows\":[\"always\"]}")) {
+      HttpResponse<String> refused = send("POST", "/api/v1/links", wrong);
+      assertEquals(400, refused.statusCode(), refused.body());
+    }
+    assertEquals(204, send("DELETE", "/api/v1/links/db-to-site-2", null).statusCode());
+    assertEquals(404, send("GET", "/api/v1/links/db-to-site-2", null).statusCode());
+  }
+
   /** Each documented path and method is answered by the node, and not with 404 for the path. */
   @Test
   void shouldAnswerEveryDocumentedPath() throws Exception {

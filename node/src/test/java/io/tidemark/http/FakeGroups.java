@@ -54,6 +54,11 @@ final class FakeGroups implements Groups {
   }
 
   @Override
+  public CompletionStage<TagSummary> adopt(TagSummary tag) {
+    return refuse(ErrorCode.INVALID, "there is no other site");
+  }
+
+  @Override
   public CompletionStage<List<GroupSummary>> list() {
     return done(List.copyOf(groups.values()));
   }

@@ -63,6 +63,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
   private final Map<String, JobSummary> jobs = new TreeMap<>();
   private final FakeFiles files = new FakeFiles();
   private final FakeGroups groups = new FakeGroups();
+  private final FakeLinks links = new FakeLinks();
   volatile List<String> notReady = List.of();
 
   /** Names that make the site fail in a way of their own. */
@@ -77,6 +78,7 @@ public final class FakeServices implements Site, VolumePoints, Images, Exports, 
         this,
         new FakeRetention(this),
         groups,
+        links,
         this,
         this,
         jobs(),

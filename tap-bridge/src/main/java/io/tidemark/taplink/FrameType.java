@@ -21,7 +21,8 @@ public enum FrameType {
   CONTENT_HASHES_REQUEST(14, false, true, 24, 0),
   CONTENT_HASHES(15, true, false, 13 + 32 * 1024, 0),
   ORDER(16, false, true, 17 + TapOrder.BODY_BYTES_MAX, 0),
-  ORDER_DONE(17, true, false, 512 + TapOrder.BODY_BYTES_MAX, 0);
+  ORDER_DONE(17, true, false, 512 + TapOrder.BODY_BYTES_MAX, 0),
+  PACKED(18, true, false, (4 << 20) + SegmentMeta.DATA_BYTES_MAX, 0);
 
   private final int code;
   private final boolean fromTap;

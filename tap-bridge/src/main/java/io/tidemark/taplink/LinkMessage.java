@@ -128,6 +128,23 @@ sealed interface LinkMessage {
     }
   }
 
+  /** Another site's node to a node: writes, packed against what the volume's journal holds. */
+  record Packed(ByteBuffer bytes) implements LinkMessage {
+    @Override
+    public FrameType type() {
+      return FrameType.PACKED;
+    }
+
+    @Override
+    public ByteBuffer encode() {
+      return bytes.duplicate();
+    }
+
+    static Packed decode(ByteBuffer in) {
+      return new Packed(rest(in));
+    }
+  }
+
   /** Tap to node: writes that were not captured. */
   record Gap(long first, long last, long timeMicros, String reason) implements LinkMessage {
     @Override
@@ -435,6 +452,7 @@ sealed interface LinkMessage {
         case CORRUPT -> 14;
         case FAILED -> 15;
         case UNREADABLE -> 16;
+        case NOT_SYNCHRONIZED -> 17;
       };
     }
 
@@ -525,6 +543,7 @@ sealed interface LinkMessage {
             case CONTENT_HASHES -> ContentHashesAnswer.decode(in);
             case ORDER -> Order.decode(in);
             case ORDER_DONE -> OrderDone.decode(in);
+            case PACKED -> Packed.decode(in);
           };
       if (in.hasRemaining()) {
         throw new LinkProtocolException(in.remaining() + " bytes too many in " + frame.type());

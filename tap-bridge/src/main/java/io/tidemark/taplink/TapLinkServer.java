@@ -14,7 +14,9 @@ import akka.stream.javadsl.Source;
 import akka.stream.javadsl.Tcp;
 import akka.util.ByteString;
 import io.tidemark.journal.Journal;
+import io.tidemark.replication.OlderContent;
 import java.net.InetSocketAddress;
+import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.net.ssl.SSLContext;
@@ -47,6 +49,21 @@ public final class TapLinkServer {
       int port,
       Journal journal,
       LinkSettings settings) {
+    return bind(system, host, port, journal, settings, Optional.empty());
+  }
+
+  /**
+   * The same, for links from other sites, whose segments may be packed.
+   *
+   * @param content what they are unpacked with
+   */
+  public static CompletionStage<TapLinkServer> bind(
+      ClassicActorSystemProvider system,
+      String host,
+      int port,
+      Journal journal,
+      LinkSettings settings,
+      Optional<OlderContent> content) {
     Materializer materializer = SystemMaterializer.get(system).materializer();
     SharedKillSwitch connections = KillSwitches.shared("tap-links");
     LiveLinks links = new LiveLinks();
@@ -57,7 +74,8 @@ public final class TapLinkServer {
             : Tcp.get(system).bind(host, port);
     return incoming
         .toMat(
-            Sink.foreach(c -> accept(c, journal, settings, links, connections, open, materializer)),
+            Sink.foreach(
+                c -> accept(c, journal, settings, links, content, connections, open, materializer)),
             Keep.left())
         .run(materializer)
         .thenApply(binding -> new TapLinkServer(binding, connections, links));
@@ -76,6 +94,7 @@ public final class TapLinkServer {
       Journal journal,
       LinkSettings settings,
       LiveLinks links,
+      Optional<OlderContent> content,
       SharedKillSwitch connections,
       AtomicInteger open,
       Materializer materializer) {
@@ -91,7 +110,7 @@ public final class TapLinkServer {
     Flow<ByteString, ByteString, CompletionStage<Done>> link =
         Flow.<ByteString>create()
             .via(connections.flow())
-            .via(new TapSessionStage(journal, settings, links, peer))
+            .via(new TapSessionStage(journal, settings, links, content, peer))
             .watchTermination((NotUsed ignored, CompletionStage<Done> done) -> done);
     connection
         .handleWith(link, materializer)

@@ -26,6 +26,8 @@ import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentMeta;
+import io.tidemark.wan.PackedSegment;
+import io.tidemark.replication.OlderContent;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -72,12 +74,22 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
   private final Journal journal;
   private final LinkSettings settings;
   private final LiveLinks links;
+  private final Optional<OlderContent> content;
   private final String peer;
 
-  TapSessionStage(Journal journal, LinkSettings settings, LiveLinks links, String peer) {
+  /**
+   * @param content what packed segments are unpacked with; empty where only taps may connect
+   */
+  TapSessionStage(
+      Journal journal,
+      LinkSettings settings,
+      LiveLinks links,
+      Optional<OlderContent> content,
+      String peer) {
     this.journal = journal;
     this.settings = settings;
     this.links = links;
+    this.content = content;
     this.peer = peer;
   }
 
@@ -183,6 +195,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     private Link link;
     private CompletionStage<JournalSession> attaching;
     private JournalSession session;
+    private Unpacking unpacking;
     private long bytesInFlight;
     private long commandsAcked;
     private int hashesOpen;
@@ -297,6 +310,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         }
       } catch (LinkProtocolException e) {
         refuse(new Refusal(ErrorCode.CORRUPT, e.getMessage()));
+      } catch (Refusal e) {
+        refuse(e);
       }
     }
 
@@ -314,7 +329,10 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     }
 
     private boolean isCommand(FrameType type) {
-      return type == FrameType.SEGMENT || type == FrameType.GAP || type == FrameType.SYNC_DONE;
+      return type == FrameType.SEGMENT
+          || type == FrameType.PACKED
+          || type == FrameType.GAP
+          || type == FrameType.SYNC_DONE;
     }
 
     private void onFrame(FrameParser.Frame frame) throws LinkProtocolException {
@@ -323,14 +341,16 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         onHello(hello);
       } else if (message instanceof LinkMessage.Segment segment) {
         checkSegment(segment.meta());
-        run(session.append(segment.meta(), frame.data()), frame.bytes());
+        run(unpacking.after(() -> session.append(segment.meta(), frame.data())), frame.bytes());
+      } else if (message instanceof LinkMessage.Packed packed) {
+        onPacked(packed);
       } else if (message instanceof LinkMessage.Gap gap) {
+        WriteSeq first = new WriteSeq(gap.first());
+        WriteSeq last = new WriteSeq(gap.last());
         MicroTime time = new MicroTime(gap.timeMicros());
-        run(
-            session.gap(new WriteSeq(gap.first()), new WriteSeq(gap.last()), time, gap.reason()),
-            frame.bytes());
+        run(unpacking.after(() -> session.gap(first, last, time, gap.reason())), frame.bytes());
       } else if (message instanceof LinkMessage.SyncDone syncDone) {
-        run(session.completeSync(syncDone.differentBytes()), frame.bytes());
+        run(unpacking.after(() -> session.completeSync(syncDone.differentBytes())), frame.bytes());
       } else if (message instanceof LinkMessage.HashesRequest request) {
         onHashesRequest(request);
       } else if (message instanceof LinkMessage.ContentHashesAnswer content) {
@@ -345,6 +365,20 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         draining = true;
         farewellWhenDrained();
       }
+    }
+
+    /** What it takes of the window is what it unpacks to. */
+    private void onPacked(LinkMessage.Packed message) throws LinkProtocolException {
+      if (content.isEmpty()) {
+        throw new LinkProtocolException("packed segments are for links between sites");
+      }
+      byte[] bytes = new byte[message.bytes().remaining()];
+      message.bytes().duplicate().get(bytes);
+      PackedSegment packed = PackedSegment.read(bytes);
+      checkSegment(packed.meta());
+      run(
+          unpacking.unpack(packed),
+          FrameParser.HEADER_BYTES + (long) bytes.length + packed.meta().dataBytes());
     }
 
     private void onHello(LinkMessage.Hello hello) {
@@ -383,6 +417,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         return;
       }
       session = outcome.value();
+      unpacking = new Unpacking(session, volume, content);
       session.ended().whenComplete((r, e) -> onEnded.invoke(new Outcome<>(r, e)));
       answer(
           new LinkMessage.Welcome(

@@ -10,9 +10,9 @@ import java.util.List;
 import java.util.Random;
 
 /** A TCP proxy that cuts connections, delays bytes and damages them, by a seed. */
-final class FaultyProxy implements AutoCloseable {
+public final class FaultyProxy implements AutoCloseable {
   /** What happens to the bytes from the tap, at random. */
-  enum Fault {
+  public enum Fault {
     NONE,
     CUT,
     CORRUPT
@@ -26,31 +26,31 @@ final class FaultyProxy implements AutoCloseable {
   private volatile int meanBytes = 200_000;
   private volatile boolean blocked;
 
-  FaultyProxy(InetSocketAddress target, long seed) throws IOException {
+  public FaultyProxy(InetSocketAddress target, long seed) throws IOException {
     this.target = target;
     this.random = new Random(seed);
     listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
     daemon(this::accept);
   }
 
-  InetSocketAddress address() {
+  public InetSocketAddress address() {
     return new InetSocketAddress(listener.getInetAddress(), listener.getLocalPort());
   }
 
-  void fault(Fault next, int everyBytes) {
+  public void fault(Fault next, int everyBytes) {
     fault = next;
     meanBytes = everyBytes;
   }
 
   /** Cuts what is open and refuses what comes, until unblocked. */
-  void block(boolean on) {
+  public void block(boolean on) {
     blocked = on;
     if (on) {
       cut();
     }
   }
 
-  void cut() {
+  public void cut() {
     List<Socket> all;
     synchronized (sockets) {
       all = List.copyOf(sockets);
