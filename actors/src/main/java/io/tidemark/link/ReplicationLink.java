@@ -69,7 +69,9 @@ public final class ReplicationLink
   private static final int SNAPSHOT_EVERY = 100;
   private static final Duration TICK = Duration.ofSeconds(1);
 
-  /** What is not shipped is held in the source's journal (J8), by a pin that is moved so often ... */
+  /**
+   * What is not shipped is held in the source's journal (J8), by a pin that is moved so often ...
+   */
   private static final long PIN_MICROS = Duration.ofSeconds(30).toNanos() / 1_000;
 
   /** ... and lapses so long after the link was last alive. */
@@ -585,9 +587,7 @@ public final class ReplicationLink
 
   private void unpin() {
     for (VolumeName volume : runners.keySet()) {
-      ask(
-          volume,
-          new VolumeEntity.UnpinPoint("link:" + name, context.getSystem().ignoreRef()));
+      ask(volume, new VolumeEntity.UnpinPoint("link:" + name, context.getSystem().ignoreRef()));
     }
   }
 

@@ -108,11 +108,7 @@ final class LinkCommands implements Runnable {
         "Begin to replicate a volume, or a group's volumes, to another site of the cluster.",
         "The replicas are made there, with the same names.",
       },
-      footer = {
-        "",
-        "Example:",
-        "  tidemark link create --volume db --to site-2 --throttle 20Mbit"
-      })
+      footer = {"", "Example:", "  tidemark link create --volume db --to site-2 --throttle 20Mbit"})
   void create(
       @Mixin Asking asking,
       @Option(names = "--volume", paramLabel = "V", description = "a volume; may be repeated")

@@ -66,7 +66,14 @@ final class LinkRoutes extends Exchange {
   private Route create() {
     return body(
         List.of(
-            "name", "volumes", "group", "to", "bytesPerSecond", "windows", "priority", "rpoSeconds"),
+            "name",
+            "volumes",
+            "group",
+            "to",
+            "bytesPerSecond",
+            "windows",
+            "priority",
+            "rpoSeconds"),
         body -> {
           List<VolumeName> volumes =
               body.texts("volumes", LinkSpec.VOLUMES_MAX).stream().map(VolumeName::new).toList();

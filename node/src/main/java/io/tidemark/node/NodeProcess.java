@@ -293,8 +293,7 @@ final class NodeProcess implements AutoCloseable {
                 wanted.port(),
                 site.journal(),
                 linkSettings(),
-                Optional.of(
-                    new PastContent(site.site()::history, points, site.histories()::of))),
+                Optional.of(new PastContent(site.site()::history, points, site.histories()::of))),
             STEP_LIMIT,
             "the tap link address " + wanted + " cannot be used; set tidemark.tap-link.port");
     started("tap link", () -> link.close().toCompletableFuture().join());

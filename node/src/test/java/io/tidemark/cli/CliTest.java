@@ -421,7 +421,9 @@ class CliTest {
   @Test
   void shouldAdministerLinks() {
     String created =
-        run("link create --volume db --to site-2 --throttle 20Mbit --rpo 5s --priority 7".split(" ")).out();
+        run("link create --volume db --to site-2 --throttle 20Mbit --rpo 5s --priority 7"
+                .split(" "))
+            .out();
     assertTrue(created.contains("link db-to-site-2 replicates to site-2"), created);
     String shown = run("link show db-to-site-2".split(" ")).out();
     assertTrue(shown.contains("20.0 Mbit/s"), shown);

@@ -820,8 +820,7 @@ class AdminHttpTest {
     assertEquals(201, created.statusCode(), created.body());
     JsonNode link = new ObjectMapper().readTree(created.body());
     assertEquals("db-to-site-2", link.path("name").asText());
-    assertEquals(
-        "Mon,Tue,Wed,Thu,Fri 08:00-18:00=625000", link.path("windows").get(0).asText());
+    assertEquals("Mon,Tue,Wed,Thu,Fri 08:00-18:00=625000", link.path("windows").get(0).asText());
     assertEquals("Sat,Sun 22:00-06:00=0", link.path("windows").get(1).asText());
     assertEquals(10, link.path("lanes").get(0).path("lag").path("writes").asInt());
     JsonNode changed =

@@ -41,8 +41,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * Two sites in one cluster: what is written at one is journaled at the other, byte for byte at every
- * position, through whatever happens to the line and to the nodes.
+ * Two sites in one cluster: what is written at one is journaled at the other, byte for byte at
+ * every position, through whatever happens to the line and to the nodes.
  */
 class ReplicationTest {
   private static final int VOLUME_BYTES = 1 << 20;
@@ -62,8 +62,7 @@ class ReplicationTest {
   static void start() throws Exception {
     a = new WanSite("a", SiteLinesTest.LINK, "\ntidemark.link.replay-max = " + SMALL_REPLAY);
     b = new WanSite("b", SiteLinesTest.LINK, "", Optional.of(a));
-    proxy =
-        new FaultyProxy(new InetSocketAddress("127.0.0.1", b.server.address().getPort()), 1);
+    proxy = new FaultyProxy(new InetSocketAddress("127.0.0.1", b.server.address().getPort()), 1);
     b.node.remotes().announce("tap-link", "127.0.0.1:" + proxy.address().getPort());
     await(
         "a knows where b takes lines",
@@ -102,7 +101,8 @@ class ReplicationTest {
   private LinkSummary createLink(LinkRules rules) throws Exception {
     return get(
         a.links.create(
-            new NewLink("to-b-" + name.value().substring(5), List.of(name), Optional.empty(), "b", rules)));
+            new NewLink(
+                "to-b-" + name.value().substring(5), List.of(name), Optional.empty(), "b", rules)));
   }
 
   private LinkSummary.Lane lane(String link) {
@@ -131,7 +131,9 @@ class ReplicationTest {
     assertEqualAt(scribe.head());
   }
 
-  /** Writes go on while the line breaks and bytes are damaged: every acknowledged position is right. */
+  /**
+   * Writes go on while the line breaks and bytes are damaged: every acknowledged position is right.
+   */
   @Test
   void shouldReplicateThroughCutsAndDamage() throws Exception {
     createVolume();
@@ -254,12 +256,7 @@ class ReplicationTest {
     write(8);
     String there = createLink(LinkRules.DEFAULT).spec().name();
     awaitCaughtUp(there);
-    get(
-        a.node
-            .replicas()
-            .demote(
-                name,
-                new Demotion(1, Optional.empty(), "failover", -1, 0)));
+    get(a.node.replicas().demote(name, new Demotion(1, Optional.empty(), "failover", -1, 0)));
     long drained = scribe.head();
     VolumeSummary promoted = get(b.node.replicas().promote(name, 1, drained, false));
     assertEquals("Primary", promoted.role());
@@ -305,8 +302,8 @@ class ReplicationTest {
   }
 
   /**
-   * A forced failover: what had not arrived is another line of history, which stays readable where it
-   * was written; the way back brings only what came after the fork.
+   * A forced failover: what had not arrived is another line of history, which stays readable where
+   * it was written; the way back brings only what came after the fork.
    */
   @Test
   void shouldForkAndComeBack() throws Exception {
@@ -332,20 +329,26 @@ class ReplicationTest {
         get(
             b.links.create(
                 new NewLink(
-                    "back-" + UUID.randomUUID(), List.of(name), Optional.empty(), "a", LinkRules.DEFAULT)));
+                    "back-" + UUID.randomUUID(),
+                    List.of(name),
+                    Optional.empty(),
+                    "a",
+                    LinkRules.DEFAULT)));
     String backName = back.spec().name();
     await("broken", () -> join(b.links.get(backName)).state().equals("Broken"));
     Demotion demotion =
         new Demotion(
-            1, Optional.of(back.spec().laneId(name)), back.spec().origin(), fork, scribe.timeOf(fork));
+            1,
+            Optional.of(back.spec().laneId(name)),
+            back.spec().origin(),
+            fork,
+            scribe.timeOf(fork));
     VolumeSummary demoted = get(a.node.replicas().demote(name, demotion));
     assertEquals(fork, demoted.head().seq().value());
     assertThrows(
         Refusal.class, () -> get(session.append(scribe.next(1).meta(), List.of())), "fenced");
     get(b.links.resume(backName));
-    await(
-        "a has all",
-        () -> join(b.links.get(backName)).lanes().get(0).ackedSeq() == kept.head());
+    await("a has all", () -> join(b.links.get(backName)).lanes().get(0).ackedSeq() == kept.head());
     for (long seq = 1; seq <= kept.head(); seq += 5) {
       assertArrayEquals(kept.at(seq), a.image(name, seq), "as of " + seq);
     }
@@ -370,8 +373,7 @@ class ReplicationTest {
     get(a.node.groups().create(group, List.of(name)));
     String linkName =
         get(a.links.create(
-                new NewLink(
-                    group, List.of(), Optional.of(group), "b", LinkRules.DEFAULT)))
+                new NewLink(group, List.of(), Optional.of(group), "b", LinkRules.DEFAULT)))
             .spec()
             .name();
     long seq = scribe.head();

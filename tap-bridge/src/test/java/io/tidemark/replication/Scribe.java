@@ -23,6 +23,7 @@ final class Scribe {
   final byte[] disk;
   private final Random random;
   private final List<Write> writes = new ArrayList<>();
+
   /** Later than the creation of any volume that these writes go to. */
   private long micros = (System.currentTimeMillis() + 60_000) * 1_000;
 

@@ -247,8 +247,7 @@ class SiteLinesTest {
   void shouldSayThatTheSiteIsOutOfReach() throws Exception {
     try (FaultyProxy proxy = proxy()) {
       proxy.block(true);
-      Throwable failure =
-          assertThrows(Exception.class, () -> get(send(endpoint(proxy.address()))));
+      Throwable failure = assertThrows(Exception.class, () -> get(send(endpoint(proxy.address()))));
       assertTrue(failure instanceof Refusal, failure.toString());
       assertEquals(ErrorCode.NOT_ACKNOWLEDGED, ((Refusal) failure).code());
     }

@@ -114,8 +114,7 @@ final class WanSite implements AutoCloseable {
                 port,
                 node.journal(),
                 link,
-                Optional.of(
-                    new PastContent(node.site()::history, points, node.histories()::of))));
+                Optional.of(new PastContent(node.site()::history, points, node.histories()::of))));
     node.remotes().announce("tap-link", address().toString());
     links =
         ClusterLinks.start(
