@@ -265,6 +265,14 @@ class ReplicationTest {
     get(a.links.delete(there));
   }
 
+  private long horizonThere() {
+    try {
+      return b.history(name).horizonSeq();
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
   /**
    * A target that has nothing of a long history gets the content, then every write; a resync of
    * equal sites sends no content.
@@ -278,7 +286,8 @@ class ReplicationTest {
     long begun = scribe.head();
     String linkName = createLink(LinkRules.DEFAULT).spec().name();
     awaitCaughtUp(linkName);
-    assertTrue(b.history(name).horizonSeq() > 0, "the history was not replayed");
+    // The last content is acknowledged before the synchronisation's end is.
+    await("the history was not replayed", () -> horizonThere() > 0);
     assertEqualAt(scribe.head());
     write(10);
     awaitCaughtUp(linkName);
