@@ -43,7 +43,7 @@ import org.slf4j.LoggerFactory;
 /** {@link RemoteSites} by the cluster's membership and the gateways at their well-known path. */
 public final class ClusterSites implements RemoteSites {
   /** How long a starting node waits to hear which of the nodes that it knows are there. */
-  private static final Duration PROBE = Duration.ofSeconds(2);
+  private static final Duration PROBE = Duration.ofSeconds(4);
 
   private static final int OTHERS_TRIED_MAX = 16;
 
@@ -132,15 +132,22 @@ public final class ClusterSites implements RemoteSites {
   }
 
   /**
+   * Whom a starting node may join.
+   *
+   * @param nodes none: it forms a cluster of its own
+   * @param found whether one of them said that it is in a cluster
+   */
+  public record Candidates(List<Address> nodes, boolean found) {}
+
+  /**
    * Whom a starting node joins, in the order in which they are tried. The own site's nodes come
    * first: a node that joined another cluster than they would split its site.
    *
    * @param own the own site's seeds; this node may be among them
-   * @return without this node; empty when it forms a cluster of its own. Blocks for at most {@link
-   *     #PROBE}
+   * @return without this node. Blocks for at most {@link #PROBE}
    * @throws Refusal {@code INVALID} when another site has the name of this one
    */
-  public List<Address> toJoin(List<Address> own) {
+  public Candidates toJoin(List<Address> own) {
     Address self = Cluster.get(system).selfMember().address();
     List<Address> ours = own.stream().filter(address -> !address.equals(self)).toList();
     Set<Address> others = new LinkedHashSet<>(seeds);
@@ -150,7 +157,7 @@ public final class ClusterSites implements RemoteSites {
     others.remove(self);
     others.removeAll(ours);
     if (others.isEmpty()) {
-      return ours;
+      return new Candidates(ours, false);
     }
     Map<Address, SiteQuery.Description> said = probe(ours, others);
     for (Address other : others) {
@@ -165,11 +172,11 @@ public final class ClusterSites implements RemoteSites {
       }
     }
     if (ours.stream().anyMatch(one -> said.containsKey(one) && joined(said.get(one)))) {
-      return ours;
+      return new Candidates(ours, true);
     }
     List<Address> all = new ArrayList<>(ours);
     others.stream().limit(OTHERS_TRIED_MAX).forEach(all::add);
-    return all;
+    return new Candidates(all, said.values().stream().anyMatch(ClusterSites::joined));
   }
 
   private static boolean joined(SiteQuery.Description description) {

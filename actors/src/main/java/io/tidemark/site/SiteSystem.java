@@ -40,12 +40,14 @@ import io.tidemark.volume.VolumeHistories;
 import io.tidemark.volume.VolumeParts;
 import io.tidemark.volume.VolumeSettings;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -60,6 +62,7 @@ import java.util.regex.Pattern;
  */
 public final class SiteSystem {
   private static final String NAME = "tidemark";
+  private static final Duration LET_IN_LIMIT = Duration.ofSeconds(40);
   private static final Pattern HOST_PORT = Pattern.compile("(.+):(\\d{1,5})");
 
   private final ActorSystem<Void> system;
@@ -215,14 +218,35 @@ public final class SiteSystem {
       seeds.add(new Address("akka", NAME, matcher.group(1), Integer.parseInt(matcher.group(2))));
     }
     if (seeds.isEmpty() || seeds.get(0).equals(self)) {
-      List<Address> others = remotes.toJoin(seeds);
+      ClusterSites.Candidates candidates = remotes.toJoin(seeds);
       seeds.clear();
-      seeds.add(self);
-      seeds.addAll(others);
+      if (candidates.found()) {
+        // Forming another cluster because that one is slow would keep them apart.
+        formAloneUnlessJoined(system, cluster);
+      } else {
+        seeds.add(self);
+      }
+      seeds.addAll(candidates.nodes());
     }
     cluster
         .manager()
         .tell(seeds.equals(List.of(self)) ? Join.create(self) : new JoinSeedNodes(seeds));
+  }
+
+  /** Those that were there when this node started may be gone before they let it in. */
+  private static void formAloneUnlessJoined(ActorSystem<Void> system, Cluster cluster) {
+    AtomicBoolean joined = new AtomicBoolean();
+    akka.cluster.Cluster.get(system).registerOnMemberUp(() -> joined.set(true));
+    system
+        .scheduler()
+        .scheduleOnce(
+            LET_IN_LIMIT,
+            () -> {
+              if (!joined.get()) {
+                cluster.manager().tell(Join.create(cluster.selfMember().address()));
+              }
+            },
+            system.executionContext());
   }
 
   /** Akka's settings: what the site's settings imply over our defaults over Akka's. */
