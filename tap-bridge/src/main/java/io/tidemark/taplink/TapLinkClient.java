@@ -346,8 +346,9 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       }
       lastRefusal = null;
       log.info(
-          "volume {}: attached in session {} at seq {}",
+          "volume {}: attached in epoch {}, session {} at seq {}",
           identity.volume(),
+          welcome.grant().epoch(),
           welcome.grant().session(),
           welcome.grant().head());
     }
