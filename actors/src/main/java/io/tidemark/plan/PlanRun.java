@@ -150,6 +150,10 @@ public record PlanRun(
       long lagBytes,
       Optional<Fork> parted) {
 
+    public Volume {
+      parted = parted == null ? Optional.empty() : parted; // Runs of version 1 have none.
+    }
+
     /** Of a volume that no earlier run left halfway. */
     public Volume(
         VolumeName name,
@@ -259,7 +263,9 @@ public record PlanRun(
 
   /** The epoch that the volume is promoted to in this run, or was. */
   long nextEpoch(Volume volume) {
-    return volume.promotedEpoch() > 0 ? volume.promotedEpoch() : epochAfter(volume.epoch(), to, from);
+    return volume.promotedEpoch() > 0
+        ? volume.promotedEpoch()
+        : epochAfter(volume.epoch(), to, from);
   }
 
   /**

@@ -325,8 +325,7 @@ final class PlanWork {
                             run.to(),
                             volume.name(),
                             new Demotion(volume.epoch(), Optional.of(link), origin, -1, 0))
-                        .thenCompose(
-                            replica -> raise(run.to(), replica, before, link, origin)))
+                        .thenCompose(replica -> raise(run.to(), replica, before, link, origin)))
         .handle((target, failure) -> failure)
         .thenCompose(failure -> overtaken(run, volume, before, failure))
         .thenApply(target -> ready);
@@ -499,8 +498,7 @@ final class PlanWork {
                     run.from(),
                     volume.name(),
                     new Demotion(epoch, Optional.of(link), origin, -1, 0))
-                .thenCompose(
-                    replica -> raise(run.from(), replica, before, link, origin));
+                .thenCompose(replica -> raise(run.from(), replica, before, link, origin));
     return raised.thenCompose(
         ready ->
             parts

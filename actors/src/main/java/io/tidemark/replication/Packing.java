@@ -98,8 +98,7 @@ final class Packing {
                   ? data(segment)
                       .thenCombine(
                           previous(meta, against),
-                          (data, previous) ->
-                              new Ready(entry, data, previous, against, held(meta)))
+                          (data, previous) -> new Ready(entry, data, previous, against, held(meta)))
                   : data(segment)
                       .thenCompose(data -> ready(rest(segment, data), against, held(meta)));
             });

@@ -5,7 +5,6 @@ import io.tidemark.nbd.client.NbdClient;
 import io.tidemark.nbd.client.NbdUri;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -43,6 +43,10 @@ final class FailoverRounds implements AutoCloseable {
   private static final String PLAN = "/api/v1/plans/go";
   private static final int WRITERS = 2;
   private static final int REGION_BYTES = 256 << 10;
+
+  /** Most of it never changes, and so must never be sent again. */
+  private static final int VOLUME_BYTES = 16 << 20;
+
   private static final int PACE_MILLIS = 5;
   private static final int POINTS = 8;
   private static final Duration LIMIT = Duration.ofSeconds(240);
@@ -52,7 +56,8 @@ final class FailoverRounds implements AutoCloseable {
   private enum Mode {
     PLANNED,
     FORCED,
-    SITE_LOST
+    SITE_LOST,
+    TEST
   }
 
   private enum Victim {
@@ -71,7 +76,19 @@ final class FailoverRounds implements AutoCloseable {
   private final PrintStream out;
   private final List<RegionWriter> writers = new ArrayList<>();
   private final ExecutorService threads = Executors.newFixedThreadPool(WRITERS);
-  private final Map<Mode, List<Double>> seconds = new HashMap<>();
+
+  /** From the order to the first write that the new site took; of rounds without a kill. */
+  private final Map<Mode, List<Double>> seconds = new EnumMap<>(Mode.class);
+
+  /** From the order to the promotion, as the plan tells. */
+  private final Map<Mode, List<Double>> promotions = new EnumMap<>(Mode.class);
+
+  private final List<Failback> failbacks = new ArrayList<>();
+
+  /** What was written at the second site, and what of it was sent home before the failback. */
+  private record Failback(long changedBytes, long sentRawBytes, long sentLineBytes) {}
+
+  private Failback atFork = new Failback(0, 0, 0);
   private TestSite.TestTap tap;
   private boolean atA = true;
   private long lostInAll;
@@ -109,10 +126,11 @@ final class FailoverRounds implements AutoCloseable {
   /** The volume, its tap, its link and the plan; the sites run. */
   void protect() throws Exception {
     awaitTogether();
-    a.client.createVolume(VOLUME, (long) WRITERS * REGION_BYTES);
-    try (RandomAccessFile file = new RandomAccessFile(backing(a).toFile(), "rw")) {
-      file.setLength((long) WRITERS * REGION_BYTES);
-    }
+    a.client.createVolume(VOLUME, VOLUME_BYTES);
+    byte[] content = new byte[VOLUME_BYTES];
+    random.nextBytes(content);
+    Arrays.fill(content, 0, WRITERS * REGION_BYTES, (byte) 0);
+    Files.write(backing(a), content);
     startTap(a);
     ok(a, "POST", "/api/v1/links", "{\"volumes\":[\"%s\"],\"to\":\"b\"}".formatted(VOLUME));
     ok(
@@ -192,8 +210,7 @@ final class FailoverRounds implements AutoCloseable {
         () -> {
           JsonNode link = ok(here(), "GET", "/api/v1/links/" + link(), null);
           return link.path("state").asText().equals("Streaming")
-              && volume(here()).at("/head/seq").asLong()
-                  == volume(there()).at("/head/seq").asLong()
+              && volume(here()).at("/head/seq").asLong() == volume(there()).at("/head/seq").asLong()
               && volume(there()).path("role").asText().equals("Replica");
         });
   }
@@ -231,12 +248,17 @@ final class FailoverRounds implements AutoCloseable {
     }
     Await.until(
         "writes are journaled", LIMIT, () -> volume(from).at("/head/seq").asLong() > base + 30);
+    if (atA && random.nextInt(2) == 0) {
+      test(index);
+    }
+    final Failback failback = atA ? null : sentHome();
     long foretold = mode == Mode.PLANNED ? 0 : diverge(mode, from, stop, running);
     final long began = System.nanoTime();
     order(mode);
     kill(victim, from);
     JsonNode over = awaitOver(mode, victim);
     end(stop, running);
+    atFork = counters(there(), atA ? "a" : "b");
     fill(there(), over);
     final TestSite.TestTap old = tap;
     if (mode != Mode.SITE_LOST) {
@@ -246,7 +268,11 @@ final class FailoverRounds implements AutoCloseable {
     firstWrite();
     final double took = (System.nanoTime() - began) / 1e9;
     if (victim == Victim.NONE) {
-      seconds.computeIfAbsent(mode, m -> new ArrayList<>()).add(took);
+      note(seconds, mode, took);
+      note(promotions, mode, over.at("/run/rtoSeconds").asDouble());
+    }
+    if (failback != null && mode == Mode.PLANNED) {
+      failbacks.add(failback);
     }
     if (mode == Mode.SITE_LOST) {
       from.start();
@@ -271,6 +297,90 @@ final class FailoverRounds implements AutoCloseable {
         lost,
         took);
     writers(index);
+  }
+
+  private static void note(Map<Mode, List<Double>> all, Mode mode, double seconds) {
+    all.computeIfAbsent(mode, m -> new ArrayList<>()).add(seconds);
+  }
+
+  /** Since the fork, while it is written: the link has sent no more than what changed. */
+  private Failback sentHome() throws Exception {
+    Failback now = counters(here(), "a");
+    boolean begunAgain = now.sentRawBytes() < atFork.sentRawBytes();
+    Failback failback =
+        new Failback(
+            volume(here()).at("/journal/rawBytes").asLong() - atFork.changedBytes(),
+            now.sentRawBytes() - (begunAgain ? 0 : atFork.sentRawBytes()),
+            now.sentLineBytes() - (begunAgain ? 0 : atFork.sentLineBytes()));
+    if (failback.sentRawBytes() > failback.changedBytes()
+        || failback.sentLineBytes() > failback.changedBytes() * 1.02) {
+      throw new AssertionError("more was sent home than what changed: " + failback);
+    }
+    return failback;
+  }
+
+  /** All that was journaled at a site, and what its link back has sent since it was begun. */
+  private static Failback counters(TestSite site, String to) throws Exception {
+    long journaled = volume(site).at("/journal/rawBytes").asLong();
+    for (JsonNode link : ok(site, "GET", "/api/v1/links", null)) {
+      if (link.path("to").asText().equals(to)) {
+        JsonNode sent = link.at("/lanes/0/sent");
+        return new Failback(
+            journaled, sent.path("rawBytes").asLong(), sent.path("lineBytes").asLong());
+      }
+    }
+    return new Failback(journaled, 0, 0);
+  }
+
+  /** A test failover under load: writable images, and replication goes on all the while. */
+  private void test(int index) throws Exception {
+    final long began = System.nanoTime();
+    TestSite at = random.nextBoolean() ? a : b;
+    at.client.send("POST", PLAN + "/failover", "{\"mode\":\"test\"}").orFail();
+    awaitPlan(b, "Tested");
+    JsonNode image = images().get(0);
+    long seq = image.at("/at/seq").asLong();
+    byte[] content;
+    double took;
+    try (NbdClient client = NbdClient.connect(NbdUri.parse(image.path("uri").asText()))) {
+      client.write(0, ByteBuffer.wrap(client.read(0, 512)));
+      took = (System.nanoTime() - began) / 1e9;
+      content = client.read(0, VOLUME_BYTES);
+      client.write(0, ByteBuffer.wrap(new byte[REGION_BYTES])); // Which nobody else sees.
+    }
+    note(seconds, Mode.TEST, took);
+    same("the test's image", content, "its point", PhaseCheck.read(a, VOLUME, "seq:" + seq, seq));
+    Await.until("writes arrive", LIMIT, () -> volume(b).at("/head/seq").asLong() > seq + 20);
+    at.client.send("POST", PLAN + "/rollback", null).orFail();
+    awaitPlan(b, "Ready");
+    if (!images().isEmpty()) {
+      throw new AssertionError("a test's images are left: " + images());
+    }
+    out.printf("round %d: TEST at b, seq %d, first write after %.1f s%n", index, seq, took);
+  }
+
+  private List<JsonNode> images() throws Exception {
+    List<JsonNode> found = new ArrayList<>();
+    for (JsonNode image : ok(b, "GET", "/api/v1/images", null)) {
+      if (image.path("name").asText().equals("plan-go-" + VOLUME)) {
+        found.add(image);
+      }
+    }
+    return found;
+  }
+
+  private static void awaitPlan(TestSite at, String state) throws Exception {
+    JsonNode[] last = new JsonNode[1];
+    Await.until(
+        "the plan is " + state,
+        LIMIT,
+        () -> {
+          last[0] = ok(at, "GET", PLAN, null);
+          if (last[0].path("state").asText().equals("Failed")) {
+            throw new AssertionError("the run failed: " + last[0]);
+          }
+          return last[0].path("state").asText().equals(state);
+        });
   }
 
   private Mode mode() {
@@ -308,13 +418,11 @@ final class FailoverRounds implements AutoCloseable {
   }
 
   /** Has the source journal what the target lacks; returns how much, as the plan tells. */
-  private long diverge(
-      Mode mode, TestSite from, CountDownLatch stop, List<Future<Boolean>> running)
+  private long diverge(Mode mode, TestSite from, CountDownLatch stop, List<Future<Boolean>> running)
       throws Exception {
     ok(from, "PATCH", "/api/v1/links/" + link(), "{\"paused\":true}");
     long head = volume(from).at("/head/seq").asLong();
-    Await.until(
-        "more writes", LIMIT, () -> volume(from).at("/head/seq").asLong() > head + 20);
+    Await.until("more writes", LIMIT, () -> volume(from).at("/head/seq").asLong() > head + 20);
     if (mode == Mode.SITE_LOST) {
       from.kill();
       String name = from == a ? "a" : "b";
@@ -578,21 +686,31 @@ final class FailoverRounds implements AutoCloseable {
     return writer.size();
   }
 
-  /** One line, for the log and for benchmarks. */
+  /** For the log and for benchmarks. */
   String figures() throws IOException {
     StringBuilder text = new StringBuilder();
-    for (Mode mode : Mode.values()) {
-      List<Double> all = new ArrayList<>(seconds.getOrDefault(mode, List.of()));
-      all.sort(Comparator.naturalOrder());
-      if (!all.isEmpty()) {
-        text.append(
-            "%s: %d without a kill, order to first write %.1f s median, %.1f s worst%n"
-                .formatted(mode, all.size(), all.get(all.size() / 2), all.get(all.size() - 1)));
-      }
-    }
+    seconds.forEach((mode, all) -> text.append(line(mode + ": order to first write", all)));
+    promotions.forEach((mode, all) -> text.append(line(mode + ": order to promotion", all)));
+    long changed = failbacks.stream().mapToLong(Failback::changedBytes).sum();
+    long raw = failbacks.stream().mapToLong(Failback::sentRawBytes).sum();
+    long sent = failbacks.stream().mapToLong(Failback::sentLineBytes).sum();
+    text.append(
+        ("%d failbacks of a volume of %d bytes: %d bytes written since, %d of them sent home before"
+                + " the order, in %d bytes on the line%n")
+            .formatted(failbacks.size(), VOLUME_BYTES, changed, raw, sent));
     return text
         + "%d epochs, each with writers of one site only; %d writes lost in all, as reported"
             .formatted(writers(0), lostInAll);
+  }
+
+  private static String line(String what, List<Double> all) {
+    List<Double> sorted = all.stream().sorted().toList();
+    return "%s: %d times, %.2f s median, %.2f s p95, %.2f s max%n"
+        .formatted(what, sorted.size(), part(sorted, 50), part(sorted, 95), part(sorted, 100));
+  }
+
+  private static double part(List<Double> sorted, int percent) {
+    return sorted.get(Math.max(0, (sorted.size() * percent + 99) / 100 - 1));
   }
 
   /** The tap and the writers; the sites go on. */

@@ -23,41 +23,78 @@ class HookExamplesTest {
     return HOOKS.resolve(name).toString();
   }
 
-  /** An address goes from one network namespace to another, and a third one reaches it at both. */
+  /** A service's address goes from one namespace to another; a client in a third one follows it. */
   @Test
-  void shouldMoveAVirtualAddress() throws Exception {
-    Shell.requires("ip", "unshare");
+  void shouldMoveAVirtualAddress(@TempDir Path directory) throws Exception {
+    Shell.requires("ip", "nbdkit", "nbdinfo");
     Shell.requiresRoot(Path.of("/proc/self/ns/net"));
     String run = Long.toString(System.nanoTime() & 0xfffff, 36);
-    String here = "tmh" + run;
-    String there = "tmt" + run;
+    String client = "tmc" + run;
+    List<String> sites = List.of("tmh" + run, "tmt" + run);
+    List<Process> services = new ArrayList<>();
     try {
-      for (String space : List.of(here, there)) {
-        Shell.run("ip", "netns", "add", space).orFail();
+      Shell.run("ip", "netns", "add", client).orFail();
+      in(client, "ip", "link", "add", "lan", "type", "bridge").orFail();
+      in(client, "ip", "addr", "add", "10.200.9.1/24", "dev", "lan").orFail();
+      in(client, "ip", "link", "set", "lan", "up").orFail();
+      for (String site : sites) {
+        wire(client, site);
+        services.add(serve(directory, site, 1 + sites.indexOf(site)));
       }
-      String pair = "tmv" + run;
-      Shell.run("ip", "link", "add", pair, "netns", here, "type", "veth", "peer", "name", pair,
-              "netns", there)
-          .orFail();
-      for (String space : List.of(here, there)) {
-        in(space, "ip", "link", "set", pair, "up").orFail();
+      for (String site : List.of(sites.get(0), sites.get(1), sites.get(0))) {
+        move(client, sites, site);
       }
-      String address = "10.200.9.50/24";
-      for (int time = 0; time < 2; time++) {
-        in(here, hook("address.sh"), address, pair).orFail();
-      }
-      assertTrue(in(here, "ip", "addr").orFail().output().contains(address));
-      for (int time = 0; time < 2; time++) {
-        in(here, hook("address.sh"), address, pair, "del").orFail();
-      }
-      assertFalse(in(here, "ip", "addr").orFail().output().contains(address));
-      in(there, hook("address.sh"), address, pair).orFail();
-      assertTrue(in(there, "ip", "addr").orFail().output().contains(address));
     } finally {
-      for (String space : List.of(here, there)) {
+      for (Process service : services) {
+        service.destroy();
+        assertTrue(service.waitFor(20, TimeUnit.SECONDS));
+      }
+      for (String space : List.of(sites.get(0), sites.get(1), client)) {
         Shell.run("ip", "netns", "del", space);
       }
     }
+  }
+
+  /** A namespace with a cable to the client's bridge. */
+  private static void wire(String client, String site) throws Exception {
+    Shell.run("ip", "netns", "add", site).orFail();
+    String cable = "ip link add eth0 netns %s type veth peer name %s netns %s";
+    Shell.run(cable.formatted(site, site, client).split(" ")).orFail();
+    in(site, "ip", "link", "set", "eth0", "up").orFail();
+    in(client, "ip", "link", "set", site, "master", "lan", "up").orFail();
+  }
+
+  /** Tells the site by the size of its export. */
+  private static Process serve(Path directory, String site, int mebibytes) throws IOException {
+    return new ProcessBuilder(
+            ("ip netns exec " + site + " nbdkit -f -i 0.0.0.0 memory " + mebibytes + "M")
+                .split(" "))
+        .redirectErrorStream(true)
+        .redirectOutput(directory.resolve(site + ".log").toFile())
+        .start();
+  }
+
+  /** As a plan does: the site that is left gives the address up, the other one takes it. */
+  private static void move(String client, List<String> sites, String to) throws Exception {
+    String address = "10.200.9.50/24";
+    String from = sites.get(1 - sites.indexOf(to));
+    for (int time = 0; time < 2; time++) {
+      in(from, hook("address.sh"), address, "eth0", "del").orFail();
+    }
+    assertFalse(in(from, "ip", "addr").orFail().output().contains(address));
+    for (int time = 0; time < 2; time++) {
+      in(to, hook("address.sh"), address, "eth0").orFail();
+    }
+    assertTrue(in(to, "ip", "addr").orFail().output().contains(address));
+    long size = (1L + sites.indexOf(to)) << 20;
+    Await.until(
+        "the client reaches " + to,
+        Duration.ofSeconds(60),
+        () ->
+            in(client, "timeout", "5", "nbdinfo", "--size", "nbd://10.200.9.50")
+                .output()
+                .trim()
+                .endsWith("\n" + size));
   }
 
   private static Shell.Result in(String space, String... command) throws Exception {
@@ -131,7 +168,8 @@ class HookExamplesTest {
     assertFalse(Files.exists(directory.resolve(machine + ".pid")));
   }
 
-  private static void stop(Path directory, String machine) throws IOException, InterruptedException {
+  private static void stop(Path directory, String machine)
+      throws IOException, InterruptedException {
     ProcessBuilder stop = new ProcessBuilder(hook("stop-guest.sh"), machine).inheritIO();
     stop.environment().put("TIDEMARK_GUESTS", directory.toString());
     Process process = stop.start();

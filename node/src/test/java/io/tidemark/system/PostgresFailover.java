@@ -97,9 +97,7 @@ final class PostgresFailover implements AutoCloseable {
     serve();
     sql("create table rows (number int primary key)");
     Shell.as("postgres", client("pgbench", "-i", "-q", "-s", "1"));
-    a.client
-        .send("POST", "/api/v1/links", "{\"volumes\":[\"ledger\"],\"to\":\"b\"}")
-        .orFail();
+    a.client.send("POST", "/api/v1/links", "{\"volumes\":[\"ledger\"],\"to\":\"b\"}").orFail();
     a.client
         .send(
             "POST",

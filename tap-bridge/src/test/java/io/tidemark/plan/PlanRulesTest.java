@@ -107,7 +107,9 @@ class PlanRulesTest {
         Optional.empty());
   }
 
-  /** Steps are left in reverse and entered in order; a hook that fails is tried as often as said. */
+  /**
+   * Steps are left in reverse and entered in order; a hook that fails is tried as often as said.
+   */
   @Test
   void shouldRunStepsInOrder() throws Exception {
     Disk one = disk("one");
@@ -123,7 +125,14 @@ class PlanRulesTest {
     get(
         a.plans.create(
             new PlanSpec(
-                plan, List.of(step(one, "db"), step(two, "web")), "a", "b", 0, AfterLimit.STAY, 0, 0)));
+                plan,
+                List.of(step(one, "db"), step(two, "web")),
+                "a",
+                "b",
+                0,
+                AfterLimit.STAY,
+                0,
+                0)));
     one.awaitStreaming(a, "b");
     two.awaitStreaming(a, "b");
     get(a.plans.failover(plan, RunOrder.of(Kind.PLANNED)));
@@ -192,8 +201,7 @@ class PlanRulesTest {
       assertTrue(refusal.getMessage().contains(two.name.value()), refusal.getMessage());
     }
     assertEquals("Ready", get(a.plans.get(plan)).state());
-    assertTrue(
-        get(a.plans.exposure(plan)).get(1).problem().orElseThrow().startsWith("NOT_FOUND"));
+    assertTrue(get(a.plans.exposure(plan)).get(1).problem().orElseThrow().startsWith("NOT_FOUND"));
     one.write(1);
     one.awaitStreaming(a, "b");
   }
@@ -243,19 +251,8 @@ class PlanRulesTest {
   /** To a tag, which is where the group was consistent; later ones are lost and named. */
   @Test
   void shouldForceToATag() throws Exception {
-    Disk disk = sites.new Disk(plan + "-disk", random);
-    disk.create(plan + "-out");
-    get(a.links.delete(plan + "-out"));
     String group = plan + "-group";
-    get(a.node.groups().create(group, List.of(disk.name)));
-    get(
-        a.links.create(
-            new io.tidemark.link.Links.NewLink(
-                group,
-                List.of(),
-                Optional.of(group),
-                "b",
-                io.tidemark.link.LinkRules.DEFAULT)));
+    Disk disk = sites.new Disk(plan + "-disk", random).createInGroup(group);
     final long at = disk.scribe.head();
     adopt(group, disk, "noon", at);
     disk.write(2);
@@ -286,24 +283,44 @@ class PlanRulesTest {
     long now = MicroClock.system().micros();
     TagSpec spec =
         new TagSpec(
-            UUID.randomUUID(), group, tag, List.of(disk.name), false, List.of(), "", "note", now, 0);
+            UUID.randomUUID(),
+            group,
+            tag,
+            List.of(disk.name),
+            false,
+            List.of(),
+            "",
+            "note",
+            now,
+            0);
     TagMark mark = new TagMark(disk.name, a.history(disk.name).volume(), 1, 0, seq, now, 100);
     get(
         a.node
             .groups()
             .adopt(
                 new TagSummary(
-                    spec, "Committed", now, List.of(mark), List.of(), Optional.empty(), "", false)));
+                    spec,
+                    "Committed",
+                    now,
+                    List.of(mark),
+                    List.of(),
+                    Optional.empty(),
+                    "",
+                    false)));
   }
 
-  /** A target inside a dark interval: not by mistake, but at an earlier point, or by its override. */
+  /**
+   * A target inside a dark interval: not by mistake, but at an earlier point, or by its override.
+   */
   @Test
   void shouldNotPromoteATargetInsideADarkInterval() throws Exception {
     Disk disk = planned(0, AfterLimit.STAY);
     final long before = disk.scribe.head();
     MicroTime time = new MicroTime(disk.scribe.timeOf(before) + 1);
     get(disk.session.gap(new WriteSeq(before + 1), new WriteSeq(before + 4), time, "lost"));
-    await("the gap is there", () -> join(b.node.site().volume(disk.name)).state().equals("Resyncing"));
+    await(
+        "the gap is there",
+        () -> join(b.node.site().volume(disk.name)).state().equals("Resyncing"));
     assertEquals(ErrorCode.DARK_INTERVAL, refused(b.plans.failover(plan, forced("latest"))));
     assertTrue(
         get(b.plans.exposure(plan)).get(0).problem().orElseThrow().startsWith("DARK_INTERVAL"));
@@ -322,7 +339,9 @@ class PlanRulesTest {
     long before = disk.scribe.head();
     MicroTime time = new MicroTime(disk.scribe.timeOf(before) + 1);
     get(disk.session.gap(new WriteSeq(before + 1), new WriteSeq(before + 4), time, "lost"));
-    await("the gap is there", () -> join(b.node.site().volume(disk.name)).state().equals("Resyncing"));
+    await(
+        "the gap is there",
+        () -> join(b.node.site().volume(disk.name)).state().equals("Resyncing"));
     get(b.plans.failover(plan, forced("latest", ErrorCode.DARK_INTERVAL)));
     sites.awaitState(b, plan, "FailedOver");
     assertEquals("Primary", disk.at(b).role());
@@ -340,8 +359,7 @@ class PlanRulesTest {
         b.node
             .replicas()
             .createReplica(
-                disk.name,
-                new ReplicaSpec(PlanSites.VOLUME_BYTES, 1, 1, "main", link, "nobody")));
+                disk.name, new ReplicaSpec(PlanSites.VOLUME_BYTES, 1, 1, "main", link, "nobody")));
     get(a.plans.create(PlanSites.spec(plan, 0, AfterLimit.STAY, disk)));
     assertEquals(
         ErrorCode.NOT_SYNCHRONIZED, refused(a.plans.failover(plan, RunOrder.of(Kind.PLANNED))));
@@ -350,7 +368,7 @@ class PlanRulesTest {
     PlanSummary over = sites.awaitState(b, plan, "FailedOver");
     assertEquals(
         disk.scribe.head(), over.run().orElseThrow().volumes().get(0).lostWrites().orElseThrow());
-    assertEquals(ErrorCode.BUSY, refused(a.plans.failover(plan, forced("latest"))));
+    assertEquals(ErrorCode.BUSY, refused(b.plans.failover(plan, forced("latest"))));
   }
 
   /** Two operators, one at each site: whatever the later one orders, it is told BUSY. */
@@ -371,8 +389,7 @@ class PlanRulesTest {
       }
     }
     assertEquals(1, begun);
-    await(
-        "settled", () -> List.of("Committed", "Ready").contains(join(b.plans.get(plan)).state()));
+    await("settled", () -> List.of("Committed", "Ready").contains(join(b.plans.get(plan)).state()));
     boolean committed = get(b.plans.get(plan)).state().equals("Committed");
     assertEquals(committed ? "Replica" : "Primary", disk.at(a).role());
     assertEquals(committed ? "Primary" : "Replica", disk.at(b).role());

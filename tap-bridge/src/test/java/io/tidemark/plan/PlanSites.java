@@ -140,11 +140,26 @@ final class PlanSites implements AutoCloseable {
 
     /** At the first site, with some writes and a link. */
     Disk create(String link) throws Exception {
+      return create(new NewLink(link, List.of(name), Optional.empty(), "b", LinkRules.DEFAULT));
+    }
+
+    /** At the first site, with some writes, in a group of its own that has a link of that name. */
+    Disk createInGroup(String group) throws Exception {
       get(a.node.site().createVolume(name, VOLUME_BYTES, false));
+      get(a.node.groups().create(group, List.of(name)));
+      return link(new NewLink(group, List.of(), Optional.of(group), "b", LinkRules.DEFAULT));
+    }
+
+    private Disk create(NewLink link) throws Exception {
+      get(a.node.site().createVolume(name, VOLUME_BYTES, false));
+      return link(link);
+    }
+
+    private Disk link(NewLink link) throws Exception {
       watched.add(this);
       attach(a);
       write(3);
-      get(a.links.create(new NewLink(link, List.of(name), Optional.empty(), "b", LinkRules.DEFAULT)));
+      get(a.links.create(link));
       return this;
     }
 

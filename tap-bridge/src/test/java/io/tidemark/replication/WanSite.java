@@ -161,8 +161,7 @@ public final class WanSite implements AutoCloseable {
                 MicroClock.system(),
                 node.events()));
     located =
-        new SitePoints(
-            node.site(), node.retention(), points, node.groups(), node.histories()::of);
+        new SitePoints(node.site(), node.retention(), points, node.groups(), node.histories()::of);
     lossy = new LossyRemotes(node.remotes());
     plans =
         ClusterPlans.start(
@@ -179,7 +178,9 @@ public final class WanSite implements AutoCloseable {
                 node.events()));
   }
 
-  /** Real points, that no client connects to: images are served by nodes, which there are none of. */
+  /**
+   * Real points, that no client connects to: images are served by nodes, which there are none of.
+   */
   private final class OpenPoints implements Images {
     private final Map<String, ImageSummary> open = new ConcurrentHashMap<>();
 
