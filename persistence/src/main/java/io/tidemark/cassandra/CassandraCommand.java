@@ -21,6 +21,9 @@ final class CassandraCommand {
   /** Of the child's own temporary files, below its home; emptied at each start. */
   static final String TEMPORARY = "tmp";
 
+  /** Replaces itself by the command it is given, so the process is the same one. */
+  private static final Path NICE = Path.of("/usr/bin/nice");
+
   static final String MAIN = "io.tidemark.cassandra.runtime.CassandraMain";
 
   private static final Pattern RELEASE = Pattern.compile("JAVA_VERSION=\"(?:1\\.)?(\\d+)[^\"]*\"");
@@ -70,6 +73,9 @@ final class CassandraCommand {
     Path lib = settings.libDirectory().toAbsolutePath().normalize();
     Path jamm = jamm(lib);
     List<String> command = new ArrayList<>();
+    if (settings.nice() > 0 && Files.isExecutable(NICE)) {
+      command.addAll(List.of(NICE.toString(), "-n", "" + settings.nice()));
+    }
     command.add(java.toString());
     command.addAll(
         List.of(
