@@ -397,6 +397,12 @@ class CliTest {
     assertTrue(run("tag", "shop", "t3", "--app").out().contains("application-consistent"));
     assertEquals(3, run("tag", "shop", "late").exit());
     assertTrue(run("tag", "list", "shop", "--prefix", "t1").out().contains("t1"));
+    Ran noted = run("tag", "list", "shop", "--words", "t1 BEFORE");
+    assertTrue(noted.out().contains("t1 "), noted.out());
+    assertFalse(run("tag", "list", "shop", "--words", "before t2").out().contains("t2 "));
+    assertEquals(2, run("tag", "list", "shop", "--words", " ").exit());
+    Ran page = run("tag", "list", "shop", "--limit", "1");
+    assertTrue(page.out().contains("There may be older ones: add --to 20"), page.out());
     assertTrue(run("tag", "lock", "shop", "t1").out().contains(", locked"));
     assertFalse(run("tag", "unlock", "shop", "t1").out().contains(", locked"));
     JsonNode json = new ObjectMapper().readTree(run("tag", "show", "shop", "t1", "--json").out());

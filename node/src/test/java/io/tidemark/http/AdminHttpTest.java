@@ -418,6 +418,18 @@ class AdminHttpTest {
         send("POST", tags, "{\"name\":\"t\",\"expires\":\"2026-01-01T00:00:00Z\"}"));
     assertEquals(2, get(tags).path("tags").size());
     assertEquals(1, get(tags + "?prefix=t1&limit=5").path("tags").size());
+    String noted = "{\"name\":\"t2\",\"notes\":\"Before the upgrade\"}";
+    assertEquals(201, send("POST", tags, noted).statusCode());
+    assertEquals("t2", get(tags + "?words=upgrade+BEFORE").at("/tags/0/name").asText());
+    assertEquals(1, get(tags + "?words=T2%20upg").path("tags").size());
+    assertEquals(0, get(tags + "?words=t1+upgrade").path("tags").size());
+    assertTrue(get(tags + "?words=upgrade").path("next").isNull());
+    assertTrue(get(tags + "?words=t&limit=1").path("next").asText().endsWith("Z"));
+    assertProblem(400, "INVALID", send("GET", tags + "?words=", null));
+    assertProblem(400, "INVALID", send("GET", tags + "?words=+%09+", null));
+    assertProblem(413, "LIMIT", send("GET", tags + "?words=a+b+c+d+e+f+g+h+i", null));
+    assertProblem(413, "LIMIT", send("GET", tags + "?words=" + "x".repeat(257), null));
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/groups/none/tags?words=t", null));
     assertProblem(400, "INVALID", send("GET", tags + "?limit=0", null));
     assertProblem(400, "INVALID", send("GET", tags + "?limit=x", null));
     assertProblem(400, "INVALID", send("GET", tags + "?from=noon", null));
