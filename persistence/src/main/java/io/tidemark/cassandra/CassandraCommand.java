@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -23,6 +24,9 @@ final class CassandraCommand {
 
   /** Replaces itself by the command it is given, so the process is the same one. */
   private static final Path NICE = Path.of("/usr/bin/nice");
+
+  /** The statuses by which nice(1) says that it could not begin the command that it was given. */
+  static final Set<Integer> NOT_RUN = Set.of(126, 127);
 
   static final String MAIN = "io.tidemark.cassandra.runtime.CassandraMain";
 
