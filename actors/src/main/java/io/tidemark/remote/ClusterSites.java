@@ -140,7 +140,7 @@ public final class ClusterSites implements RemoteSites {
         DialledConnections.of(Adapter.toClassic(system))
             .breakOff(node.getHost().orElse(""), node.getPort().orElse(0), silence);
     if (count > 0) {
-      LOG.info(
+      LOG.debug(
           "{} said nothing for {} s: {} connections to it are broken off",
           SiteWatch.hostPort(node),
           silence.toSeconds(),

@@ -44,12 +44,17 @@ final class SiteRounds implements AutoCloseable {
   private static final int REGION_BYTES = 64 << 10;
   private static final int VOLUME_BYTES = WRITERS * REGION_BYTES;
   private static final int PACE_MILLIS = 30;
-  private static final int POINTS_A_ROUND = 6;
-  private static final int OLD_POINTS_A_ROUND = 2;
+  private static final int FIRST_WRITES = 10;
+  private static final int POINTS_A_ROUND = 5;
+  private static final int OLD_POINTS_A_ROUND = 1;
   private static final int TIMELINE_BUCKETS = 64;
 
   private static final double DAMAGED_PERCENT = 1;
   private static final double LOST_PERCENT = 2;
+
+  /** How far the target's clock is ahead. */
+  private static final Duration SKEW =
+      Duration.ofSeconds(Integer.getInteger("tidemark.test.skew", 0));
 
   private static final Duration LIMIT = Duration.ofSeconds(60);
   private static final Duration MEETING_LIMIT = Duration.ofSeconds(180);
@@ -118,6 +123,9 @@ final class SiteRounds implements AutoCloseable {
               .in(wan.b)
               .with("--site", "b", "--join", source.artery());
       target.encrypt(authority);
+      if (!SKEW.isZero()) {
+        target.ahead(SKEW);
+      }
     } catch (Exception | AssertionError e) {
       closeAll(source, target, wan);
       throw e;
@@ -174,7 +182,9 @@ final class SiteRounds implements AutoCloseable {
     tap.awaitServed();
     String link = "{\"name\":\"%s\",\"group\":\"%s\",\"to\":\"b\"}".formatted(LINK, GROUP);
     a.client.send("POST", "/api/v1/links", link).orFail();
-    awaitCaughtUp(0);
+    writers.get(0).run(tap.uri(), FIRST_WRITES, () -> false);
+    awaitDrained();
+    awaitCaughtUp(FIRST_WRITES);
     tell("the link stands");
   }
 
@@ -503,7 +513,7 @@ final class SiteRounds implements AutoCloseable {
           Arrays.equals(content, PhaseCheck.read(a, VOLUME, "seq:" + seq, seq)),
           "the sites differ at seq " + seq);
       if (fault != Fault.TAP) {
-        check.point(seq);
+        check.point(seq, content);
         check.time(seq);
       }
       remembered.put(seq, digest(content));

@@ -88,6 +88,17 @@ final class TestSite implements AutoCloseable {
     return this;
   }
 
+  /**
+   * The clock that its processes see is so far ahead, by Debian's package faketime. After {@link
+   * #in}; before its start.
+   */
+  TestSite ahead(Duration by) throws IOException, InterruptedException {
+    String library = Shell.read("sh", "-c", "ls /usr/lib/*/faketime/libfaketime.so.1");
+    under.addAll(List.of("env", "LD_PRELOAD=" + library, "FAKETIME=+" + by.toSeconds() + "s"));
+    under.addAll(List.of("FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"));
+    return this;
+  }
+
   /** {@code HOST:PORT} of the node's cluster address. */
   String artery() {
     return address + ":" + arteryPort;
