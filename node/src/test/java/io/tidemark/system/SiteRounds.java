@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
@@ -34,7 +35,9 @@ import java.util.concurrent.TimeUnit;
  * and compares the two journals with the writers' model and with each other: content at the newest
  * and at random older positions, positions' times, timelines, tags.
  *
- * <p>Long run: {@code java -cp ... io.tidemark.system.SiteRounds ROUNDS SEED DIRECTORY}.
+ * <p>Long run: {@code java -cp ... io.tidemark.system.SiteRounds ROUNDS SEED DIRECTORY [FAULT...]};
+ * figures only: {@code SECONDS SEED DIRECTORY FIGURES}; with a target whose clock is so many
+ * seconds ahead: {@code -Dtidemark.test.skew=300}.
  */
 final class SiteRounds implements AutoCloseable {
   private static final String VOLUME = "wan";
@@ -47,7 +50,19 @@ final class SiteRounds implements AutoCloseable {
   private static final int FIRST_WRITES = 10;
   private static final int POINTS_A_ROUND = 5;
   private static final int OLD_POINTS_A_ROUND = 1;
+  private static final String FIGURES = "FIGURES";
+  private static final Duration SAMPLE_EVERY = Duration.ofMillis(50);
+  private static final long BACKLOG_BYTES = 40_000_000;
   private static final int TIMELINE_BUCKETS = 64;
+
+  private static final long DISK_BYTES = 3L << 30;
+  private static final String SMALL_DISK_SETTINGS =
+      """
+      tidemark.cassandra.embedded-server {
+        minimum-free = 100 MiB, restart { attempts = 2, backoff-max = 1 s }
+      }
+      """;
+  private static final Duration FULL_LIMIT = Duration.ofMinutes(5);
 
   private static final double DAMAGED_PERCENT = 1;
   private static final double LOST_PERCENT = 2;
@@ -83,10 +98,15 @@ final class SiteRounds implements AutoCloseable {
     TARGET_CASSANDRA,
     TAP,
     /** The target dies while the line is cut and comes back before that heals. */
-    CUT_AND_TARGET_NODE
+    CUT_AND_TARGET_NODE,
+    /**
+     * The target's Cassandra has no more room, until its node ends, there is room, and it starts.
+     */
+    TARGET_FULL
   }
 
   private final WanLink wan;
+  private final Optional<SmallDisk> disk;
   private final TestSite a;
   private final TestSite b;
   private final TestSite.TestTap tap;
@@ -105,12 +125,16 @@ final class SiteRounds implements AutoCloseable {
   private long heapA;
   private long heapB;
 
-  SiteRounds(Path directory, long seed, PrintStream out) throws Exception {
+  /**
+   * @param smallDisk whether the target's Cassandra gets a small disk of its own
+   */
+  SiteRounds(Path directory, long seed, boolean smallDisk, PrintStream out) throws Exception {
     this.random = new Random(seed);
     this.out = out;
     this.wan = new WanLink(directory);
     TestSite source = null;
     TestSite target = null;
+    SmallDisk small = null;
     try {
       Path authority = directory.resolve("authority");
       if (CertsCommand.run(new String[] {"init", authority.toString()}) != 0) {
@@ -123,13 +147,19 @@ final class SiteRounds implements AutoCloseable {
               .in(wan.b)
               .with("--site", "b", "--join", source.artery());
       target.encrypt(authority);
+      if (smallDisk) {
+        Path home = target.directory.resolve("data/cassandra");
+        small = new SmallDisk(directory.resolve("disk.img"), home, DISK_BYTES);
+        target.alsoSet(SMALL_DISK_SETTINGS);
+      }
       if (!SKEW.isZero()) {
         target.ahead(SKEW);
       }
     } catch (Exception | AssertionError e) {
-      closeAll(source, target, wan);
+      closeAll(source, target, small, wan);
       throw e;
     }
+    disk = Optional.ofNullable(small);
     a = source;
     b = target;
     Path backing = directory.resolve("backing.img");
@@ -215,17 +245,13 @@ final class SiteRounds implements AutoCloseable {
       Await.until("the link moves after " + fault, CATCH_UP_LIMIT, () -> acknowledged() > before);
     }
     double moving = seconds(healed);
-    stop.countDown();
-    for (Future<Void> writer : running) {
-      writer.get(120, TimeUnit.SECONDS);
-    }
-    takeTag(tag + "-end");
-    awaitDrained();
+    end(stop, running);
+    String last = takeTag(tag + "-end");
     long head = a.client.head(VOLUME);
     awaitCaughtUp(head);
     double caughtUp = seconds(healed);
     compare(index, fault, base, head);
-    compareTag(tag + "-end");
+    compareTag(last);
     String memory = memory();
     done.merge(fault, 1, Integer::sum);
     tell(
@@ -309,8 +335,27 @@ final class SiteRounds implements AutoCloseable {
         aloneAndWell(tag);
         wan.heal();
       }
+      case TARGET_FULL -> {
+        return full();
+      }
     }
     return "";
+  }
+
+  private String full() throws Exception {
+    SmallDisk small = disk.orElseThrow();
+    long since = System.nanoTime();
+    small.fillUp();
+    Await.until("the target's node ends", FULL_LIMIT, () -> !b.alive());
+    double ended = seconds(since);
+    require(b.output().contains("is full"), "the node ended otherwise: " + b.output());
+    Await.until("the link tells why it stands", LIMIT, () -> lane().has("code"));
+    String code = lane().path("code").asText();
+    awaitAcknowledged(20);
+    small.makeRoom();
+    b.start();
+    return String.format(
+        Locale.ROOT, " (its node ended after %.0f s; the link said %s)", ended, code);
   }
 
   private interface Spoiling {
@@ -386,10 +431,22 @@ final class SiteRounds implements AutoCloseable {
     awaitAcknowledged(50);
   }
 
-  private void takeTag(String name) throws Exception {
-    a.client
-        .send("POST", "/api/v1/groups/" + GROUP + "/tags", "{\"name\":\"" + name + "\"}")
-        .orFail();
+  /** Tries again, by another name, while the tap or the journal is not back; the tag's name. */
+  private String takeTag(String name) throws Exception {
+    String[] taken = new String[1];
+    int[] attempts = new int[1];
+    Await.until(
+        "a tag is taken",
+        LIMIT,
+        () -> {
+          taken[0] = name + "-" + ++attempts[0];
+          SiteClient.Answer answer =
+              a.client.send(
+                  "POST", "/api/v1/groups/" + GROUP + "/tags", "{\"name\":\"" + taken[0] + "\"}");
+          require(List.of(201, 202, 409, 503, 504).contains(answer.status()), "" + answer);
+          return answer.status() == 201;
+        });
+    return taken[0];
   }
 
   // ---- where things are -----------------------------------------------------------------------
@@ -590,11 +647,103 @@ final class SiteRounds implements AutoCloseable {
     }
   }
 
-  /** A fault for the next round: a minute's cut is rarer than the others. */
+  // ---- figures --------------------------------------------------------------------------------
+
+  /** Lag under steady load, then how fast the link catches up after a cut. */
+  void figures(int steadySeconds) throws Exception {
+    CountDownLatch stop = new CountDownLatch(1);
+    List<Future<Void>> running = new ArrayList<>();
+    for (RegionWriter writer : writers) {
+      running.add(threads.submit(() -> write(writer, stop, Fault.NOTHING)));
+    }
+    awaitAcknowledged(20);
+    JsonNode first = lane();
+    WanLink.Count before = wan.count();
+    List<Double> lags = new ArrayList<>();
+    long from = System.nanoTime();
+    while (seconds(from) < steadySeconds) {
+      lags.add(lane().at("/lag/seconds").asDouble());
+      pass(SAMPLE_EVERY);
+    }
+    double took = seconds(from);
+    JsonNode last = lane();
+    long line = wan.count().to() - before.to();
+    long raw = last.at("/sent/rawBytes").asLong() - first.at("/sent/rawBytes").asLong();
+    long writes = last.path("headSeq").asLong() - first.path("headSeq").asLong();
+    end(stop, running);
+    lags.sort(null);
+    tell(
+        String.format(
+            Locale.ROOT,
+            "steady: %.0f s, %.0f writes/s, %.2f MB/s raw, %.1f of %.0f Mbit/s on the line, lag p50"
+                + " %.0f p90 %.0f p99 %.0f max %.0f ms of %d samples",
+            took,
+            writes / took,
+            raw / took / 1e6,
+            line * 8 / took / 1e6,
+            WanLink.MBIT,
+            1e3 * lags.get(lags.size() / 2),
+            1e3 * lags.get(lags.size() * 9 / 10),
+            1e3 * lags.get(lags.size() * 99 / 100),
+            1e3 * lags.get(lags.size() - 1),
+            lags.size()));
+    catchUp();
+  }
+
+  private void catchUp() throws Exception {
+    awaitCaughtUp(a.client.head(VOLUME));
+    wan.cut(WanLink.Direction.BOTH);
+    CountDownLatch stop = new CountDownLatch(1);
+    List<Future<Void>> running = new ArrayList<>();
+    for (RegionWriter writer : writers) {
+      running.add(
+          threads.submit(
+              () -> {
+                writer.run(tap.uri(), Integer.MAX_VALUE, () -> stop.getCount() == 0);
+                return null;
+              }));
+    }
+    Await.until(
+        "enough is waiting", MEETING_LIMIT, () -> lane().at("/lag/bytes").asLong() > BACKLOG_BYTES);
+    end(stop, running);
+    pass(Duration.ofSeconds(20));
+    long head = a.client.head(VOLUME);
+    long backlog = lane().at("/lag/bytes").asLong();
+    long acknowledged = acknowledged();
+    WanLink.Count before = wan.count();
+    wan.heal();
+    long healed = System.nanoTime();
+    Await.until("the link moves", CATCH_UP_LIMIT, () -> acknowledged() > acknowledged);
+    double moving = seconds(healed);
+    Await.until("the link has all", CATCH_UP_LIMIT, () -> acknowledged() == head);
+    double all = seconds(healed);
+    long line = wan.count().to() - before.to();
+    tell(
+        String.format(
+            Locale.ROOT,
+            "catch-up: %.1f MB, moving %.1f s after the heal, all there %.1f s later: %.1f MB on"
+                + " the line, %.1f of %.0f Mbit/s",
+            backlog / 1e6,
+            moving,
+            all - moving,
+            line / 1e6,
+            line * 8 / (all - moving) / 1e6,
+            WanLink.MBIT));
+  }
+
+  private void end(CountDownLatch stop, List<Future<Void>> running) throws Exception {
+    stop.countDown();
+    for (Future<Void> writer : running) {
+      writer.get(120, TimeUnit.SECONDS);
+    }
+    awaitDrained();
+  }
+
+  /** A fault for the next round: what takes minutes is rarer than the others. */
   Fault next() {
     Fault fault = Fault.values()[random.nextInt(Fault.values().length)];
-    boolean again = fault == Fault.MINUTE_CUT && random.nextInt(3) > 0;
-    return again ? Fault.CUT : fault;
+    boolean slow = fault == Fault.MINUTE_CUT || fault == Fault.TARGET_FULL;
+    return slow && random.nextInt(3) > 0 ? Fault.CUT : fault;
   }
 
   String summary() throws IOException {
@@ -613,7 +762,9 @@ final class SiteRounds implements AutoCloseable {
   @Override
   public void close() throws IOException {
     threads.shutdownNow();
+    SmallDisk small = disk.orElse(null);
     try (wan;
+        small;
         a;
         b) {
       tap.close();
@@ -625,8 +776,12 @@ final class SiteRounds implements AutoCloseable {
     long seed = Long.parseLong(arguments[1]);
     Path directory = Files.createDirectories(Path.of(arguments[2]));
     System.out.printf("%d rounds, seed %d%n", rounds, seed);
-    try (SiteRounds oracle = new SiteRounds(directory, seed, System.out)) {
+    try (SiteRounds oracle = new SiteRounds(directory, seed, true, System.out)) {
       oracle.start();
+      if (arguments.length > 3 && arguments[3].equals(FIGURES)) {
+        oracle.figures(rounds);
+        return;
+      }
       for (int i = 1; i <= rounds; i++) {
         oracle.round(
             i,

@@ -19,7 +19,7 @@ class SiteRoundsTest {
   void shouldReplicateOverABadLine(@TempDir Path directory) throws Exception {
     WanLink.require();
     System.out.println("seed " + SEED + " (-Dtidemark.test.seed=" + SEED + ")");
-    try (SiteRounds rounds = new SiteRounds(directory, SEED, System.out)) {
+    try (SiteRounds rounds = new SiteRounds(directory, SEED, false, System.out)) {
       rounds.start();
       rounds.round(1, SiteRounds.Fault.CUT);
       rounds.round(2, SiteRounds.Fault.DAMAGE);
