@@ -1,6 +1,7 @@
 package io.tidemark.link;
 
 import io.tidemark.position.VolumeName;
+import io.tidemark.refusal.ErrorCode;
 import java.util.List;
 import java.util.Optional;
 
@@ -20,6 +21,7 @@ public record LinkSummary(
    * @param state like the link's
    * @param connected whether the line is open
    * @param fault why it is broken, or why the line could not be opened last
+   * @param faultCode its code
    * @param headSeq the source's newest write
    * @param ackedSeq the newest write that the target holds
    * @param ackedMicros its time, 0 when it is not known
@@ -39,6 +41,7 @@ public record LinkSummary(
       String state,
       boolean connected,
       Optional<String> fault,
+      Optional<ErrorCode> faultCode,
       long headSeq,
       long ackedSeq,
       long ackedMicros,

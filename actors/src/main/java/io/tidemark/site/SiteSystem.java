@@ -21,6 +21,7 @@ import akka.cluster.typed.JoinSeedNodes;
 import com.datastax.oss.driver.api.core.CqlSession;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
+import io.tidemark.artery.ArteryTls;
 import io.tidemark.cassandra.CassandraSettings;
 import io.tidemark.group.Groups;
 import io.tidemark.journal.ClusterJournal;

@@ -169,6 +169,7 @@ final class LinkRoutes extends Exchange {
     json.put("state", lane.state());
     json.put("connected", lane.connected());
     lane.fault().ifPresent(fault -> json.put("fault", fault));
+    lane.faultCode().ifPresent(code -> json.put("code", code.name()));
     json.put("headSeq", lane.headSeq());
     ObjectNode acked = json.putObject("acknowledged").put("seq", lane.ackedSeq());
     if (lane.ackedMicros() > 0) {

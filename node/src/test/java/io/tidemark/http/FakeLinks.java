@@ -35,6 +35,7 @@ final class FakeLinks implements Links {
         state,
         state.equals("Streaming"),
         Optional.empty(),
+        Optional.empty(),
         FakeServices.HEAD,
         FakeServices.HEAD - 10,
         FakeServices.START + 90 * FakeServices.SECOND,
