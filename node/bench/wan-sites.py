@@ -8,12 +8,12 @@ rate and with the delay, and counts them. Nothing is encrypted. Parts, in this o
 
   trace       a record of `tidemark bench wan --traces DIR` is written through a tap: what comes before its
               mark as fast as it goes, the rest at its own pace; bytes on the line against raw bytes
-  throughput  incompressible writes, more than the line takes; bytes a second on the line against its rate
   rpo         incompressible writes at a third of the line's rate: how old the oldest write is that the target
               lacks, by the link's own word, asked for twenty times a second
   crowded     the same at 1.5 times the line's rate
-  failback    a forced failover, writes at the target, and back: bytes on the line against changed bytes
-  similar     a resync after writes to a part of the volume: bytes against the volume's size and the change
+  throughput  the same at four times the rate: bytes a second on the line against its rate
+  failback    a planned failover, writes at the target, and back: bytes on the line back against changed bytes
+  resync      a resync ordered after a part of the volume was changed: bytes against the volume's size and the change
 
 Needs python3-libnbd (under Debian's own python3).
 """
@@ -38,7 +38,9 @@ sys.path = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(__f
 import nbd  # noqa: E402  (libnbd, not the script beside this one)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+TIDEMARK = os.environ.get("TIDEMARK_LAUNCHER", str(ROOT / "tidemark"))
 SIZE_MIB = 512
+FILLED_MIB = 64
 BLOCK = 4096
 
 
@@ -132,7 +134,7 @@ class Site:
             lines += f'  tap-link.announced = "127.0.0.1:{announced}"\n'
         config = self.work / "site.conf"
         config.write_text("tidemark {\n" + lines + "  cassandra.embedded-server.start-timeout = 240 s\n}\n")
-        command = [str(ROOT / "tidemark"), "up", "--config", str(config), "--data", str(self.work / "data"), "--site", self.name]
+        command = [TIDEMARK, "up", "--config", str(config), "--data", str(self.work / "data"), "--site", self.name]
         if self.join:
             command += ["--join", self.join]
         self.log = open(self.work / "log", "wb")
@@ -154,13 +156,14 @@ class Site:
         except (OSError, urllib.error.URLError):
             return False
 
-    def tap(self, volume):
+    def tap(self, volume, fresh=True):
         backing, socket = self.work / f"{volume}.img", self.work / f"{volume}.sock"
-        with open(backing, "wb") as f:
-            f.truncate(SIZE_MIB << 20)
+        if fresh:
+            with open(backing, "wb") as f:
+                f.truncate(SIZE_MIB << 20)
         log = open(self.work / f"{volume}-tap.log", "wb")
         process = subprocess.Popen(
-            [str(ROOT / "tidemark"), "tap", "--volume", f"{volume}={backing}", "--listen", f"unix:{socket}",
+            [TIDEMARK, "tap", "--volume", f"{volume}={backing}", "--listen", f"unix:{socket}",
              "--node", f"127.0.0.1:{self.ports['tap-link.port']}"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         handle = nbd.NBD()
@@ -432,7 +435,83 @@ def crowded(stage):
     paced(stage, "crowded", 1.5)
 
 
-PARTS = {"trace": trace, "rpo": rpo, "crowded": crowded, "throughput": throughput}
+def resync(stage):
+    """Pauses, changes a part, and orders source and target to be compared."""
+    name = "resync"
+    _, handle = stage.volume(name)
+    writer, chance = Writer(handle), random.Random(11)
+    for block in range(0, FILLED_MIB << 8, 64):
+        writer.write(block * BLOCK, 64 * BLOCK, chance.randbytes(64 * BLOCK))
+    writer.flush()
+    stage.link(name)
+    stage.caught_up(name)
+    for changed in (0, 1, 16):
+        stage.a.ask("PATCH", f"/links/{name}", {"paused": True})
+        for block in chance.sample(range(FILLED_MIB << 8), changed << 8):
+            writer.write(block * BLOCK, BLOCK, chance.randbytes(BLOCK))
+        writer.flush()
+        line = list(stage.relay.bytes)
+        stage.a.ask("PATCH", f"/links/{name}", {"paused": False})
+        stage.a.ask("POST", f"/links/{name}/resync", {})
+        stage.caught_up(name)
+        there, again = (stage.relay.bytes[i] - line[i] for i in (0, 1))
+        print(f"| {FILLED_MIB} MiB of {SIZE_MIB} | {changed << 20} | {there} | {again} |")
+
+
+def failback(stage):
+    """A planned failover, another while of writes at the other site, and back."""
+    name = "home"
+    tap, handle = stage.volume(name)
+    writer, chance = Writer(handle), random.Random(13)
+    for block in range(0, FILLED_MIB << 8, 64):
+        writer.write(block * BLOCK, 64 * BLOCK, chance.randbytes(64 * BLOCK))
+    writer.flush()
+    stage.link(name)
+    stage.caught_up(name)
+    stage.a.ask("POST", "/plans", {"name": "go", "source": "a", "target": "b", "steps": [{"name": "all", "volumes": [name]}]})
+
+    def state(site, wanted):
+        def reached():
+            plan = site.ask("GET", "/plans/go")
+            if plan["state"] == "Failed":
+                sys.exit(f"the plan failed: {plan}")
+            return plan["state"] == wanted
+
+        wait_for(reached, f"the plan to be {wanted}")
+
+    wait_for(lambda: any(p["name"] == "go" for p in stage.b.ask("GET", "/plans")), "the plan at b")
+    stage.a.ask("POST", "/plans/go/failover", {"mode": "planned"})
+    state(stage.b, "FailedOver")
+    handle = None
+    tap.terminate()
+    tap.wait(60)
+    shutil.copy(stage.a.work / f"{name}.img", stage.b.work / f"{name}.img")
+    line = list(stage.back.bytes)
+    stage.b.ask("POST", "/plans/go/commit")
+    state(stage.b, "Committed")
+    process, handle = stage.b.tap(name, fresh=False)
+    stage.processes.append(process)
+    writer = Writer(handle)
+    changed = 16 << 20
+    for block in chance.sample(range(FILLED_MIB << 8), changed // BLOCK):
+        writer.write(block * BLOCK, BLOCK, chance.randbytes(BLOCK))
+    writer.flush()
+
+    def arrived():
+        lanes = [lane for link in stage.b.ask("GET", "/links") for lane in link["lanes"] if lane["volume"] == name]
+        head = stage.head(name, stage.b)
+        return head["rpo"]["writes"] == 0 and lanes and lanes[0]["acknowledged"]["seq"] == head["head"]["seq"]
+
+    wait_for(arrived, "the link back")
+    time.sleep(1.5)
+    wait_for(arrived, "the link back")
+    stage.a.ask("POST", "/plans/go/failback")
+    state(stage.a, "Ready")
+    there, again = (stage.back.bytes[i] - line[i] for i in (0, 1))
+    print(f"| {FILLED_MIB} MiB of {SIZE_MIB} | {changed} | {there} | {again} |")
+
+
+PARTS = {"trace": trace, "rpo": rpo, "crowded": crowded, "throughput": throughput, "resync": resync, "failback": failback}
 
 
 def main():
@@ -441,7 +520,7 @@ def main():
     parser.add_argument("--rtt-ms", type=float, default=80)
     parser.add_argument("--trace")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--only", default="trace,rpo,crowded,throughput")
+    parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--keep", action="store_true", help="keeps the directory, with the logs")
     options = parser.parse_args()
     work = pathlib.Path(tempfile.mkdtemp(prefix="tidemark-wan-sites-"))
