@@ -709,9 +709,10 @@ public final class ReplicationLink
         runner.forecast.catchUpSeconds(now.lagBytes()),
         asOf,
         stale,
-        now.lineRawBytes(),
-        now.lineBytes(),
-        now.kinds());
+        now.sent().rawBytes(),
+        now.sent().sentBytes(),
+        now.sent().headBytes(),
+        LinkSummary.kinds(now.sent()));
   }
 
   private static String laneState(Live state, Lane lane, LaneGauge.Reading now) {

@@ -834,7 +834,12 @@ class AdminHttpTest {
     assertEquals("db-to-site-2", link.path("name").asText());
     assertEquals("Mon,Tue,Wed,Thu,Fri 08:00-18:00=625000", link.path("windows").get(0).asText());
     assertEquals("Sat,Sun 22:00-06:00=0", link.path("windows").get(1).asText());
-    assertEquals(10, link.path("lanes").get(0).path("lag").path("writes").asInt());
+    JsonNode lane = link.path("lanes").get(0);
+    assertEquals(10, lane.path("lag").path("writes").asInt());
+    assertEquals(9_600, lane.at("/sent/headBytes").asInt());
+    assertEquals(400, lane.at("/kinds/same/blocks").asInt());
+    assertEquals(2_457_600, lane.at("/kinds/compressed/rawBytes").asInt());
+    assertEquals(400_000, lane.at("/kinds/compressed/lineBytes").asInt());
     JsonNode changed =
         new ObjectMapper()
             .readTree(

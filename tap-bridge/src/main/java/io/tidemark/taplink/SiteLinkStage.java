@@ -194,7 +194,7 @@ public final class SiteLinkStage
     public void preStart() {
       outgoing.add(
           new LinkMessage.Hello(
-                  ProtocolVersion.newest().code(),
+                  ProtocolVersion.V3.code(),
                   ProtocolVersion.newest().code(),
                   identity.link(),
                   identity.sizeBytes(),
@@ -290,6 +290,9 @@ public final class SiteLinkStage
         windowBytes = welcome.windowBytes();
         if (!granted.complete(welcome.grant())) {
           throw new LinkProtocolException("a second welcome");
+        }
+        if (welcome.version() >= ProtocolVersion.V4.code()) {
+          told.add(new LinkNews.TakesSimilar());
         }
       } else if (message instanceof LinkMessage.Ack ack) {
         onAck(ack);
