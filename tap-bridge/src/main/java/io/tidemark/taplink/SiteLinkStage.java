@@ -168,7 +168,7 @@ public final class SiteLinkStage
     public void preStart() {
       outgoing.add(
           new LinkMessage.Hello(
-                  ProtocolVersion.newest().code(),
+                  ProtocolVersion.V3.code(),
                   ProtocolVersion.newest().code(),
                   identity.link(),
                   identity.sizeBytes(),
