@@ -114,6 +114,7 @@ public final class Successor extends AbstractBehavior<Successor.Command> {
 
   private Behavior<Command> onStand(Stand c) {
     known = Optional.of(c);
+    report();
     return this;
   }
 

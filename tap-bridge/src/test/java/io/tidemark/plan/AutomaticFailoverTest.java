@@ -272,7 +272,7 @@ class AutomaticFailoverTest {
     assertTrue(run.automatic(), run.toString());
     assertTrue(
         run.outcomes().get(0).words().startsWith("site 'w' agreed"), run.outcomes().toString());
-    assertEquals("b", lease(b).holder());
+    await("the target has the lease for good", () -> lease(b).holder().equals("b"));
     assertEquals("Primary", get(b.node.site().volume(name)).role());
     return run;
   }
