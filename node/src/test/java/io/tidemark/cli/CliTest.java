@@ -469,6 +469,12 @@ class CliTest {
     assertEquals(0, run("commit shop".split(" ")).exit());
     assertEquals(0, run("failback shop".split(" ")).exit());
     assertEquals(3, run("rollback-failover shop".split(" ")).exit());
+    Ran on = run("plan automatic shop --witness w --after 9s".split(" "));
+    assertTrue(on.out().contains("witness w, after 9"), on.toString());
+    assertEquals(2, run("plan automatic shop".split(" ")).exit());
+    assertEquals(2, run("plan automatic shop --off --witness w".split(" ")).exit());
+    assertEquals(2, run("plan automatic shop --witness site-1".split(" ")).exit());
+    assertEquals(0, run("plan automatic shop --off".split(" ")).exit());
     assertEquals(4, run("plan show none".split(" ")).exit());
     assertEquals(4, run("plan", "create", directory.resolve("none").toString()).exit());
   }
@@ -533,6 +539,7 @@ class CliTest {
         "plan create",
         "plan list",
         "plan show",
+        "plan automatic",
         "failover",
         "commit",
         "rollback-failover",

@@ -889,6 +889,16 @@ class AdminHttpTest {
             "{}")) {
       assertEquals(400, send("POST", "/api/v1/plans/shop/failover", wrong).statusCode(), wrong);
     }
+    String automatic = "/api/v1/plans/shop/automatic";
+    HttpResponse<String> on = send("PUT", automatic, "{\"witness\":\"w\",\"afterSeconds\":9}");
+    assertEquals(200, on.statusCode(), on.body());
+    JsonNode lease = new ObjectMapper().readTree(on.body()).path("automatic");
+    assertEquals("w", lease.path("witness").asText());
+    assertEquals("not asked yet", lease.path("witnessSaid").asText());
+    assertEquals(400, send("PUT", automatic, "{\"witness\":\"site-1\"}").statusCode());
+    assertEquals(400, send("PUT", automatic, "{}").statusCode());
+    HttpResponse<String> off = send("DELETE", automatic + "?override=SECOND_PRIMARY", null);
+    assertTrue(new ObjectMapper().readTree(off.body()).path("automatic").isNull(), off.body());
     String forced = "{\"mode\":\"forced\",\"override\":[\"SECOND_PRIMARY\"]}";
     HttpResponse<String> begun = send("POST", "/api/v1/plans/shop/failover", forced);
     assertEquals(202, begun.statusCode(), begun.body());
