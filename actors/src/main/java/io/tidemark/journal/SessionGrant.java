@@ -19,6 +19,7 @@ import io.tidemark.position.WriteSeq;
  * @param synchronous whether the tap must reply to its clients only once a write is journaled
  * @param sinceSession the first of the sessions that were all this tap's up to this one: no other
  *     tap was let in meanwhile, and no epoch began; 0 when it is not known
+ * @param leased whether the tap may acknowledge writes only while it has a lease
  */
 public record SessionGrant(
     VolumeId volume,
@@ -29,4 +30,5 @@ public record SessionGrant(
     MicroTime headTime,
     boolean syncOpen,
     boolean synchronous,
-    int sinceSession) {}
+    int sinceSession,
+    boolean leased) {}

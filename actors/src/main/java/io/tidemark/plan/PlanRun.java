@@ -64,6 +64,8 @@ public record PlanRun(
 
   /** What one task is. */
   public enum TaskKind {
+    /** An automatic failover only: who agreed to it. */
+    AGREE,
     NOTE,
     PRE,
     SHUT,
@@ -270,7 +272,7 @@ public record PlanRun(
 
   /**
    * The epoch that a volume begins at {@code site}: of two sites the one that comes first by name
-   * begins odd epochs only, and the other one even epochs only (P8).
+   * begins odd epochs only, and the other one even epochs only (P9).
    */
   static long epochAfter(long epoch, String site, String other) {
     boolean odd = site.compareTo(other) < 0;
@@ -359,6 +361,32 @@ public record PlanRun(
         startedMicros,
         promotedMicros,
         micros);
+  }
+
+  /** Whether nobody ordered it. */
+  public boolean automatic() {
+    return !tasks.isEmpty() && tasks.get(0).kind() == TaskKind.AGREE;
+  }
+
+  /** The same run, agreed to by others than an operator. */
+  PlanRun agreed() {
+    List<Task> more = new ArrayList<>();
+    more.add(new Task(TaskKind.AGREE, -1, Optional.empty(), -1, true));
+    more.addAll(tasks);
+    return new PlanRun(
+        id,
+        generation,
+        kind,
+        from,
+        to,
+        at,
+        more,
+        next,
+        outcomes,
+        volumes,
+        startedMicros,
+        promotedMicros,
+        endedMicros);
   }
 
   /** The tasks of such a run, in order. */

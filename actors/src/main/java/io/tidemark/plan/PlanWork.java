@@ -65,6 +65,7 @@ final class PlanWork {
   CompletionStage<Outcome> perform(PlanSpec spec, PlanRun run, Task task) {
     Optional<PlanRun.Volume> volume = task.volume().map(run::volume);
     return switch (task.kind()) {
+      case AGREE -> CompletableFuture.completedStage(Outcome.of("agreed before it began"));
       case NOTE -> tell(spec, run, run.kind().text());
       case TELL -> tellOutcome(spec, run);
       case PRE, POST, CHECK -> hook(spec, run, task);
@@ -307,7 +308,7 @@ final class PlanWork {
                     "primary in epoch %d on %s".formatted(target.epoch(), target.branch())));
   }
 
-  /** In the epoch before the one that it is promoted to, which may not be the next one (P8). */
+  /** In the epoch before the one that it is promoted to, which may not be the next one (P9). */
   private CompletionStage<Outcome> raised(
       PlanSpec spec, PlanRun run, PlanRun.Volume volume, long before) {
     Outcome ready = Outcome.of("in epoch " + before);

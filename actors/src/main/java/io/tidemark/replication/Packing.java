@@ -11,12 +11,15 @@ import io.tidemark.segment.SegmentMeta;
 import io.tidemark.segment.SegmentStore;
 import io.tidemark.wan.KnownContent;
 import io.tidemark.wan.SegmentPacker;
+import io.tidemark.wan.SimilarContent;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
+import java.util.function.BooleanSupplier;
 import java.util.zip.CRC32C;
 
 /**
@@ -35,6 +38,9 @@ final class Packing {
   private final MicroClock clock;
   private final LaneGauge gauge;
   private final KnownContent known;
+  private final SimilarContent similar;
+  private final BooleanSupplier takesSimilar;
+  private final Executor workers;
   private final ByteBudget budget;
   private final int level;
   private final long baseEveryMicros;
@@ -45,6 +51,9 @@ final class Packing {
 
   /**
    * @param known what was sent on this line, and is at the target
+   * @param similar where the volume's content was written last
+   * @param takesSimilar whether the target can unpack what resembles other blocks
+   * @param workers where content is looked up
    * @param budget what is read ahead at most
    * @param baseMin before it, but for the empty base, the sites may differ
    * @param after what the target held when the line was opened; perhaps a part of a segment
@@ -57,6 +66,9 @@ final class Packing {
       MicroClock clock,
       LaneGauge gauge,
       KnownContent known,
+      SimilarContent similar,
+      BooleanSupplier takesSimilar,
+      Executor workers,
       ByteBudget budget,
       int level,
       Duration baseEvery,
@@ -69,6 +81,9 @@ final class Packing {
     this.clock = clock;
     this.gauge = gauge;
     this.known = known;
+    this.similar = similar;
+    this.takesSimilar = takesSimilar;
+    this.workers = workers;
     this.budget = budget;
     this.level = level;
     this.baseEveryMicros = baseEvery.toNanos() / 1_000;
@@ -81,12 +96,18 @@ final class Packing {
    *
    * @param held bytes of the budget that it gives back then
    */
-  record Ready(JournalEntry entry, byte[] data, byte[] previous, long base, long held) {}
+  record Ready(
+      JournalEntry entry,
+      byte[] data,
+      byte[] previous,
+      long base,
+      SegmentPacker.Similar similar,
+      long held) {}
 
   /** Fetches what packing needs. */
   CompletionStage<Ready> fetch(JournalEntry entry) {
     if (!(entry instanceof JournalEntry.Segment segment)) {
-      return CompletableFuture.completedStage(new Ready(entry, null, null, 0, 0));
+      return CompletableFuture.completedStage(new Ready(entry, null, null, 0, null, 0));
     }
     SegmentMeta meta = segment.meta();
     return budget
@@ -98,10 +119,12 @@ final class Packing {
                   ? data(segment)
                       .thenCombine(
                           previous(meta, against),
-                          (data, previous) -> new Ready(entry, data, previous, against, held(meta)))
+                          (data, previous) ->
+                              new Ready(entry, data, previous, against, null, held(meta)))
                   : data(segment)
                       .thenCompose(data -> ready(rest(segment, data), against, held(meta)));
-            });
+            })
+        .thenComposeAsync(this::resembling, workers);
   }
 
   /** Writes of a segment, and their data. */
@@ -109,7 +132,8 @@ final class Packing {
 
   private CompletionStage<Ready> ready(Part part, long against, long held) {
     return previous(part.segment().meta(), against)
-        .thenApply(previous -> new Ready(part.segment(), part.data(), previous, against, held));
+        .thenApply(
+            previous -> new Ready(part.segment(), part.data(), previous, against, null, held));
   }
 
   /** A target that went back to a point within a segment gets the rest of it. */
@@ -141,9 +165,31 @@ final class Packing {
     return crcs;
   }
 
-  /** Of a segment, until it is packed: its data and what that replaced. */
+  /** Of a segment, until it is packed: its data, what that replaced, what it resembles. */
   private static long held(SegmentMeta meta) {
-    return 2 * meta.dataBytes();
+    return 3 * meta.dataBytes();
+  }
+
+  /** Adds what the data resembles, as of the same position. */
+  private CompletionStage<Ready> resembling(Ready ready) {
+    SegmentMeta meta = ((JournalEntry.Segment) ready.entry()).meta();
+    long[] blocks = similar.lookUp(meta, ready.data(), ready.previous());
+    List<SegmentPacker.Read> reads = SegmentPacker.reads(meta, blocks);
+    if (ready.base() == 0 || reads.isEmpty() || !takesSimilar.getAsBoolean()) {
+      return CompletableFuture.completedStage(ready);
+    }
+    byte[] content = new byte[ready.data().length];
+    return past.open(name, volume, ready.base())
+        .thenCompose(reader -> fill(reads, reader, content, 0))
+        .thenApply(
+            done ->
+                new Ready(
+                    ready.entry(),
+                    ready.data(),
+                    ready.previous(),
+                    ready.base(),
+                    new SegmentPacker.Similar(blocks, content),
+                    ready.held()));
   }
 
   /** A position that both sites have; the same one for a while, for opening it costs. */
@@ -177,30 +223,32 @@ final class Packing {
     if (against == 0 || previous.length == 0) {
       return CompletableFuture.completedStage(previous);
     }
+    List<SegmentPacker.Read> reads = new ArrayList<>();
+    for (int i = 0; i < meta.count(); i++) {
+      if (!meta.zero(i)) {
+        reads.add(
+            new SegmentPacker.Read(
+                meta.offset(i), (int) meta.length(i), (int) meta.dataPosition(i)));
+      }
+    }
     return past.open(name, volume, against)
-        .thenCompose(reader -> fill(meta, reader, previous, 0))
+        .thenCompose(reader -> fill(reads, reader, previous, 0))
         .thenApply(done -> previous);
   }
 
   private static CompletionStage<Void> fill(
-      SegmentMeta meta, PointReader reader, byte[] previous, int from) {
+      List<SegmentPacker.Read> ranges, PointReader reader, byte[] into, int from) {
     List<CompletableFuture<Void>> reads = new ArrayList<>();
-    int next = from;
-    for (; next < meta.count() && reads.size() < READS_AT_ONCE; next++) {
-      if (!meta.zero(next)) {
-        int at = (int) meta.dataPosition(next);
-        reads.add(
-            reader
-                .read(meta.offset(next), (int) meta.length(next))
-                .thenAccept(bytes -> bytes.duplicate().get(previous, at, bytes.remaining()))
-                .toCompletableFuture());
-      }
+    int to = Math.min(ranges.size(), from + READS_AT_ONCE);
+    for (SegmentPacker.Read range : ranges.subList(from, to)) {
+      reads.add(
+          reader
+              .read(range.offset(), range.length())
+              .thenAccept(bytes -> bytes.duplicate().get(into, range.position(), bytes.remaining()))
+              .toCompletableFuture());
     }
-    int rest = next;
     CompletableFuture<Void> all = CompletableFuture.allOf(reads.toArray(CompletableFuture[]::new));
-    return rest == meta.count()
-        ? all
-        : all.thenComposeAsync(done -> fill(meta, reader, previous, rest));
+    return to == ranges.size() ? all : all.thenComposeAsync(done -> fill(ranges, reader, into, to));
   }
 
   /** Packs; for one thread at a time. */
@@ -221,7 +269,7 @@ final class Packing {
     SegmentMeta meta = segment.meta();
     try (SegmentPacker packer = new SegmentPacker(level)) {
       SegmentPacker.Packed packed =
-          packer.pack(meta, ready.data(), ready.previous(), ready.base(), known);
+          packer.pack(meta, ready.data(), ready.previous(), ready.base(), known, ready.similar());
       gauge.packed(packed.counts());
       gauge.sent(
           new Sent(

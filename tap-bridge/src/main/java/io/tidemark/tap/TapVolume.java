@@ -17,6 +17,7 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taplink.TapLinkClient;
 import io.tidemark.taporder.HoldOrders;
+import io.tidemark.taporder.LeaseOrders;
 import io.tidemark.taporder.OrderDesk;
 import io.tidemark.taporder.QuiesceHooks;
 import io.tidemark.taprollback.RollbackOrders;
@@ -28,6 +29,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,6 +41,9 @@ import org.slf4j.LoggerFactory;
  */
 final class TapVolume {
   private static final Logger log = LoggerFactory.getLogger(TapVolume.class);
+
+  /** How often it is looked whether writes have waited for a lease for too long. */
+  private static final long LEASE_LOOK_MILLIS = 500;
 
   private final VolumeSpec spec;
   private final TapSettings settings;
@@ -54,6 +60,7 @@ final class TapVolume {
   private VolumeCapture capture;
   private Resync resync;
   private ScheduledExecutorService watch;
+  private ScheduledFuture<?> leaseWatch;
   private volatile TapExport export;
   private volatile RollbackOrders rollbacks;
 
@@ -75,6 +82,7 @@ final class TapVolume {
     this.activity = activity;
     this.holds = new HoldOrders(spec.name().value(), this::capture, process);
     holds.register(orders);
+    new LeaseOrders(spec.name().value(), this::capture).register(orders);
     orders.handle(applications);
   }
 
@@ -191,6 +199,9 @@ final class TapVolume {
               memory,
               settings.limits(),
               MicroClock.system());
+      leaseWatch =
+          watch.scheduleWithFixedDelay(
+              capture::expireLease, LEASE_LOOK_MILLIS, LEASE_LOOK_MILLIS, TimeUnit.MILLISECONDS);
     } catch (IOException e) {
       throw new Refusal(
           ErrorCode.FAILED, "volume " + spec.name() + ": no capture: " + e.getMessage(), e);
@@ -261,6 +272,9 @@ final class TapVolume {
       client = link;
       source = capture;
       comparing = resync;
+      if (leaseWatch != null) {
+        leaseWatch.cancel(false);
+      }
     }
     if (source != null) {
       clean = drained(source, drain);

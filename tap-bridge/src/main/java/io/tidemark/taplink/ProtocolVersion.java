@@ -11,7 +11,13 @@ public enum ProtocolVersion {
   V2(2),
 
   /** The node may give orders, and tells since which session the volume has been this tap's. */
-  V3(3);
+  V3(3),
+
+  /**
+   * The node may say that the tap needs a lease to acknowledge writes; between sites, packed
+   * segments may have pieces like other blocks.
+   */
+  V4(4);
 
   private final int code;
 

@@ -40,7 +40,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 /**
  * Runs of plans in which the entity that carries them out is killed at every step, messages between
  * the sites are lost, nodes die and sites are gone. However it goes, no epoch has two primaries,
- * and every point of every line of history is exact (P1, P2, P3, P4, P7, P8).
+ * and every point of every line of history is exact (P1, P2, P3, P4, P7, P9).
  */
 class FailoverFaultsTest {
   /** What happens while a run is carried out. */
@@ -314,7 +314,7 @@ class FailoverFaultsTest {
     disk.assertNewestBranch(a, unshipped);
   }
 
-  /** Its own site is lost after a failover: the first one goes on, in an epoch of its own (P8). */
+  /** Its own site is lost after a failover: the first one goes on, in an epoch of its own (P9). */
   @Test
   void shouldForceBackBeforeTheCommit() throws Exception {
     get(a.plans.failover(plan, RunOrder.of(Kind.PLANNED)));

@@ -53,6 +53,7 @@ public final class MemoryJournal implements Journal, AutoCloseable {
   private boolean synchronous;
   private UUID lastTap;
   private int since;
+  boolean leased;
   private boolean loseGrant;
   private volatile long delayMillis;
   private volatile boolean stalled;
@@ -236,7 +237,8 @@ public final class MemoryJournal implements Journal, AutoCloseable {
               new MicroTime(headTime),
               syncOpen,
               synchronous,
-              since);
+              since,
+              leased);
     }
 
     void end(Refusal reason) {
