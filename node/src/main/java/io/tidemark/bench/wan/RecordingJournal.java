@@ -89,7 +89,8 @@ final class RecordingJournal implements Journal {
             new MicroTime(0),
             false,
             false,
-            0);
+            0,
+            false);
 
     @Override
     public SessionGrant grant() {
