@@ -49,7 +49,7 @@ final class FailoverRounds implements AutoCloseable {
 
   private static final int PACE_MILLIS = 5;
   private static final int POINTS = 6;
-  private static final Duration LIMIT = Duration.ofSeconds(240);
+  private static final Duration LIMIT = Duration.ofSeconds(600);
   private static final Pattern ATTACHED =
       Pattern.compile("volume " + VOLUME + ": attached in epoch Epoch\\[value=(\\d+)]");
 
@@ -92,6 +92,7 @@ final class FailoverRounds implements AutoCloseable {
 
   /** Nothing was killed since the fork, so that nothing was sent again. */
   private boolean undisturbed;
+
   private TestSite.TestTap tap;
   private boolean atA = true;
   private long lostInAll;

@@ -19,6 +19,8 @@ import java.util.stream.Collectors;
  * A data base under load fails over to another site and back. Its clients know it by one address
  * and connect again; what was committed is there after a planned failover, and after a forced one
  * all that was committed before the point that the report names.
+ *
+ * <p>{@code java -cp ... io.tidemark.system.PostgresFailover DIRECTORY}
  */
 final class PostgresFailover implements AutoCloseable {
   private static final Path BIN = Path.of("/usr/lib/postgresql/15/bin");
@@ -59,7 +61,7 @@ final class PostgresFailover implements AutoCloseable {
 
   /** Skips visibly where something of it is not installed. */
   static void requires() {
-    Shell.requires("nbdfuse", "losetup", "fusermount3", "runuser", "mkfs.ext4");
+    Shell.requires("nbdcopy", "nbdfuse", "losetup", "fusermount3", "runuser", "mkfs.ext4");
     Shell.requiresRoot(Path.of("/dev/fuse"));
     if (!Files.isExecutable(BIN.resolve("pgbench"))) {
       Shell.requires("pgbench of PostgreSQL 15");
@@ -94,6 +96,7 @@ final class PostgresFailover implements AutoCloseable {
     Shell.run("chown", "postgres", mounted.mountPoint().toString()).orFail();
     String data = data();
     Shell.as("postgres", bin("initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-N");
+    Shell.run("sync", "-f", mounted.mountPoint().toString()).orFail();
     serve();
     sql("create table rows (number int primary key)");
     Shell.as("postgres", client("pgbench", "-i", "-q", "-s", "1"));
@@ -178,7 +181,7 @@ final class PostgresFailover implements AutoCloseable {
     Shell.run(asPostgres(bin("pg_ctl"), "-D", data(), "-m", "immediate", "stop"));
     mounted.close();
     tap.kill();
-    Files.write(backing(to), PhaseCheck.read(to, VOLUME, "latest", -1));
+    fill(to);
     Path state = backing(to).resolveSibling(backing(to).getFileName() + ".tidemark");
     Shell.run("rm", "-rf", state.toString()).orFail();
     tap = to.tap(VOLUME, backing(to));
@@ -188,6 +191,14 @@ final class PostgresFailover implements AutoCloseable {
     mounted.mount();
     Files.deleteIfExists(Path.of(data(), "postmaster.pid"));
     serve();
+  }
+
+  /** From the journal's head. */
+  private void fill(TestSite to) throws Exception {
+    JsonNode image = to.client.openImage(VOLUME, "latest", false).orFail();
+    Files.deleteIfExists(backing(to));
+    Shell.run("nbdcopy", image.path("uri").asText(), backing(to).toString()).orFail();
+    to.client.closeImage(image.path("name").asText());
   }
 
   private Path backing(TestSite site) {
@@ -210,7 +221,9 @@ final class PostgresFailover implements AutoCloseable {
         "-l",
         sockets.resolve("log").toString(),
         "-o",
-        "-c listen_addresses='' -c unix_socket_directories=" + sockets,
+        "-c listen_addresses='' -c max_wal_size=48MB -c min_wal_size=32MB"
+            + " -c unix_socket_directories="
+            + sockets,
         "start");
   }
 
@@ -378,5 +391,34 @@ final class PostgresFailover implements AutoCloseable {
         tap.kill();
       }
     }
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    Path directory = Files.createDirectories(Path.of(arguments[0]));
+    try (TestSite a = new TestSite(directory.resolve("a")).with("--site", "a");
+        TestSite b = new TestSite(directory.resolve("b"))) {
+      b.with("--site", "b", "--join", "127.0.0.1:" + a.arteryPort);
+      a.launch();
+      b.launch();
+      a.awaitReady();
+      b.awaitReady();
+      for (TestSite site : List.of(a, b)) {
+        Await.until("the sites are together", LIMIT, () -> together(site));
+      }
+      try (PostgresFailover books = new PostgresFailover(a, b, directory)) {
+        System.out.print(books.run());
+      }
+    }
+    System.out.println("all held");
+  }
+
+  private static boolean together(TestSite site) throws Exception {
+    String other = site.directory.endsWith("a") ? "b" : "a";
+    for (JsonNode seen : site.client.get("/api/v1/sites").orFail()) {
+      if (seen.path("name").asText().equals(other) && seen.path("reachable").asBoolean()) {
+        return site.client.ready();
+      }
+    }
+    return false;
   }
 }
