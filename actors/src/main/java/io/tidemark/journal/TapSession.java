@@ -20,6 +20,7 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentMeta;
 import io.tidemark.segment.SegmentRef;
@@ -38,7 +39,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -307,7 +307,7 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     if (failure == null) {
       result.complete(value);
     } else {
-      result.completeExceptionally(cause(failure));
+      result.completeExceptionally(Failures.cause(failure));
     }
   }
 
@@ -358,7 +358,7 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
                 new OrderSettled(
                     open,
                     body,
-                    cause(failure) instanceof TimeoutException ? late(order) : failure));
+                    Failures.cause(failure) instanceof TimeoutException ? late(order) : failure));
     return this;
   }
 
@@ -389,10 +389,10 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     if (m.failure() == null) {
       return new VolumeEntity.OrderDone(m.order().id, m.body());
     }
-    return cause(m.failure()) instanceof Refusal refusal
+    return Failures.cause(m.failure()) instanceof Refusal refusal
         ? new VolumeEntity.Refused(m.order().id, refusal.code(), refusal.getMessage())
         : new VolumeEntity.Refused(
-            m.order().id, ErrorCode.FAILED, "the order failed: " + cause(m.failure()));
+            m.order().id, ErrorCode.FAILED, "the order failed: " + Failures.cause(m.failure()));
   }
 
   /** Whatever the tap does, the session will not hear of it (O1). */
@@ -444,7 +444,7 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
   }
 
   private Behavior<SessionMessage> onStoreFailed(StoreFailed m) {
-    Throwable cause = cause(m.failure());
+    Throwable cause = Failures.cause(m.failure());
     getContext()
         .getLog()
         .warn("volume {}: storing {} failed", tap.volume(), m.segment().meta, cause);
@@ -636,11 +636,5 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     ended.complete(reason);
     refuseOrders();
     return this;
-  }
-
-  private static Throwable cause(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 }

@@ -10,6 +10,7 @@ import io.tidemark.journal.SessionGrant;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taporder.OrderDesk;
 import java.io.EOFException;
@@ -22,7 +23,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
@@ -534,7 +534,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       if (failure == null) {
         control.add(LinkMessage.OrderDone.of(id, body));
       } else {
-        Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+        Throwable cause = Failures.cause(failure);
         if (!(cause instanceof Refusal)) {
           log.error("volume {}: an order failed", identity.volume(), cause);
         }

@@ -24,6 +24,7 @@ import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.replication.OlderContent;
 import io.tidemark.segment.SegmentMeta;
@@ -36,7 +37,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -615,10 +615,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     }
 
     private Refusal refusalOf(Throwable failure) {
-      Throwable cause = failure;
-      while (cause instanceof CompletionException && cause.getCause() != null) {
-        cause = cause.getCause();
-      }
+      Throwable cause = Failures.cause(failure);
       if (cause instanceof Refusal refusal) {
         return refusal;
       }
