@@ -19,6 +19,9 @@ import io.tidemark.position.WriteSeq;
  * @param synchronous whether the tap must reply to its clients only once a write is journaled
  * @param sinceSession the first of the sessions that were all this tap's up to this one: no other
  *     tap was let in meanwhile, and no epoch began; 0 when it is not known
+ * @param ownSession the same, whatever epochs began meanwhile: from that session on nobody but this
+ *     tap wrote the history, and none of it was taken back; 0 when it is not known, {@link
+ *     #OLDER_NODE} when the node tells neither that nor content
  */
 public record SessionGrant(
     VolumeId volume,
@@ -29,4 +32,8 @@ public record SessionGrant(
     MicroTime headTime,
     boolean syncOpen,
     boolean synchronous,
-    int sinceSession) {}
+    int sinceSession,
+    int ownSession) {
+  /** The node's version of the link has no {@code ownSession} and no content. */
+  public static final int OLDER_NODE = -1;
+}

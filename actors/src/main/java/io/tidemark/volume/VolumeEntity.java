@@ -1486,7 +1486,8 @@ public final class VolumeEntity
         new MicroTime(ledger.head().timeMicros()),
         state.openSync().isPresent(),
         ledger.settings().synchronous(),
-        ledger.continuity().sinceSession());
+        ledger.continuity().sinceSession(),
+        ledger.continuity().ownSession());
   }
 
   // ---- index ----------------------------------------------------------------------------------

@@ -220,6 +220,7 @@ final class VolumeRoles {
             .withClosedDark(
                 ledger.dark().stream().filter(dark -> dark.toSeq() < e.keptSeq()).toList())
             .withIndex(new Indexed(kept, tailFrom(ledger, kept), e.tailSegments(), e.tailWrites()))
+            .withContinuity(ledger.continuity().own(ledger.tap().session() + 1))
             .withStanding(ledger.standing().withBranch(left));
     Optional<OpenSync> open = reopened(live, keep);
     if (open.isEmpty()) {

@@ -498,7 +498,7 @@ class EventSerializerTest {
     roundTrip(
         new VolumeEntity.Attached(
             new SessionGrant(
-                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1)));
+                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1, 1)));
     TapOrder order = new TapOrder(7, OrderKind.HOLD, 99, new byte[] {1, 2});
     roundTrip(new VolumeEntity.OrderTap(order, probe.getRef()));
     roundTrip(new VolumeEntity.PassOrder(order, probe.getRef()));

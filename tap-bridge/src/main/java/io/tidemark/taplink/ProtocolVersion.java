@@ -11,7 +11,10 @@ public enum ProtocolVersion {
   V2(2),
 
   /** The node may give orders, and tells since which session the volume has been this tap's. */
-  V3(3);
+  V3(3),
+
+  /** The tap may ask for content, to fill its backing store, and learns whose the history is. */
+  V4(4);
 
   private final int code;
 
