@@ -92,6 +92,7 @@ class CassandraSiteTest {
                     + "tidemark.tag.sweep-every = 1 s\n"
                     + "tidemark.akka.loglevel = WARNING\n"
                     + "tidemark.cassandra.embedded-server.heap = 768 MiB\n"
+                    + "tidemark.cassandra.embedded-server.jvm-options = [\"-XX:TieredStopAtLevel=1\"]\n"
                     + ("tidemark.cassandra.embedded-server.lib-directory = \"" + LIB + "\"\n"))
             .withFallback(ConfigFactory.load());
     CassandraSettings read = CassandraSettings.of(config);

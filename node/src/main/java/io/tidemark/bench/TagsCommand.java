@@ -56,6 +56,13 @@ final class TagsCommand implements Callable<Integer> {
   private int tagCount = 200;
 
   @Option(
+      names = "--every",
+      description =
+          "milliseconds from one tag's begin to the next one's; 0: without a rest; default"
+              + " ${DEFAULT-VALUE}")
+  private int everyMillis = 0;
+
+  @Option(
       names = "--rate",
       description = "writes a second in all; 0: as many as go; default ${DEFAULT-VALUE}")
   private List<Integer> rates = List.of(0, 2_000);
@@ -277,7 +284,12 @@ final class TagsCommand implements Callable<Integer> {
     long begun = System.nanoTime();
     Writers writers = new Writers(uris, rate);
     try (writers) {
+      long due = begun;
       for (int i = 0; i < tagCount; i++) {
+        while (System.nanoTime() < due) {
+          LockSupport.parkNanos(due - System.nanoTime());
+        }
+        due += TimeUnit.MILLISECONDS.toNanos(everyMillis);
         String name = "t-" + rate + "-" + i;
         long asked = System.nanoTime();
         TagSummary tag =

@@ -37,6 +37,7 @@ public final class GuardedCassandra implements AutoCloseable {
                         """
                         tidemark.cassandra.embedded-server {
                           lib-directory = "%s", heap = 512 MiB, memtable = 64 MiB
+                          jvm-options = ["-XX:TieredStopAtLevel=1"]
                         }"""
                             .formatted(lib))
                     .withFallback(ConfigFactory.defaultReference())

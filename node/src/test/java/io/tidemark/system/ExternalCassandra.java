@@ -57,7 +57,7 @@ final class ExternalCassandra implements AutoCloseable {
                   contact-points = ["127.0.0.1:%d"]
                   embedded-server {
                     lib-directory = "%s", heap = 384 MiB, memtable = 48 MiB, restart.enabled = off
-                    start-timeout = 240 s
+                    start-timeout = 240 s, jvm-options = ["-XX:TieredStopAtLevel=1"]
                   }
                 }\
                 """

@@ -11,6 +11,10 @@ import java.util.concurrent.TimeUnit;
 /** A Tidemark process of its own JVM, on this test's class path. */
 final class Forked implements AutoCloseable {
   private static final String MAIN = "io.tidemark.cli.Main";
+
+  /** Compiling well what runs for a minute costs more than it saves: half of all processor time. */
+  private static final String COMPILER = "-XX:TieredStopAtLevel=1";
+
   private static final long STOP_SECONDS = 60;
   private static final Path CASSANDRA_LIB =
       Path.of("../persistence/cassandra-runtime/target/cassandra-lib").toAbsolutePath().normalize();
@@ -26,6 +30,8 @@ final class Forked implements AutoCloseable {
   static Forked start(Path log, List<String> jvm, String... arguments) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add(COMPILER);
+    command.add("-Dtidemark.cassandra.embedded-server.jvm-options.0=" + COMPILER);
     command.addAll(jvm);
     command.add("-Dtidemark.cassandra.lib=" + CASSANDRA_LIB);
     command.add("--add-opens=java.base/java.nio=ALL-UNNAMED");

@@ -103,6 +103,7 @@ final class CassandraCommand {
     for (String module : EXPORTS) {
       command.add("--add-exports=" + module + "=ALL-UNNAMED");
     }
+    command.addAll(settings.jvmOptions());
     command.addAll(List.of("-cp", lib + "/*", MAIN));
     return command;
   }

@@ -69,6 +69,9 @@ public final class CassandraSessions {
     values.put("advanced.control-connection.timeout", "5 seconds");
     // What tables there are is looked up while many nodes may be starting.
     values.put("advanced.metadata.schema.request-timeout", settings.requestTimeout());
+    // A table is made when the driver has seen it, which it waits a second for by default: twenty
+    // tables would take a first start twenty seconds.
+    values.put("advanced.metadata.schema.debouncer.window", "10 milliseconds");
     values.put("advanced.heartbeat.interval", "5 seconds");
     values.put("advanced.heartbeat.timeout", "5 seconds");
     // A Cassandra that was started again is to be noticed within a second or two.

@@ -17,6 +17,7 @@ import java.util.Optional;
  * @param storagePort of the cluster protocol; 0 for any free port
  * @param seeds {@code address:storagePort} of the nodes to join; empty for a cluster of its own
  * @param heapBytes the child JVM's heap
+ * @param jvmOptions further options of the child JVM, after its own
  * @param memtableBytes rows in memory before they are flushed
  * @param commitLogGroupWindow how long a {@code GROUP} sync waits
  * @param commitLogDirect whether the commit log bypasses the page cache
@@ -30,6 +31,7 @@ public record EmbeddedCassandraSettings(
     int storagePort,
     List<String> seeds,
     long heapBytes,
+    List<String> jvmOptions,
     long memtableBytes,
     CommitLogSync commitLogSync,
     Duration commitLogGroupWindow,
@@ -62,6 +64,7 @@ public record EmbeddedCassandraSettings(
         config.getInt("storage-port"),
         List.of(),
         config.getBytes("heap"),
+        List.copyOf(config.getStringList("jvm-options")),
         config.getBytes("memtable"),
         Choice.of(config, "commit-log-sync", CommitLogSync.class),
         config.getDuration("commit-log-group-window"),
@@ -94,6 +97,7 @@ public record EmbeddedCassandraSettings(
         storagePort,
         seeds,
         heapBytes,
+        jvmOptions,
         memtableBytes,
         commitLogSync,
         commitLogGroupWindow,
@@ -114,6 +118,7 @@ public record EmbeddedCassandraSettings(
         storagePort,
         List.copyOf(seeds),
         heapBytes,
+        jvmOptions,
         memtableBytes,
         commitLogSync,
         commitLogGroupWindow,

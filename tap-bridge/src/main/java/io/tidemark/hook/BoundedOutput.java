@@ -2,24 +2,54 @@ package io.tidemark.hook;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** The beginning and the end of what a program printed. Thread-safe. */
 final class BoundedOutput {
   static final int HEAD_BYTES_MAX = 120;
   static final int TAIL_BYTES_MAX = 340;
 
+  /** Not kept: says that a line of standard output follows. */
+  static final byte MARK = 036;
+
   private final byte[] head = new byte[HEAD_BYTES_MAX];
   private final byte[] tail = new byte[TAIL_BYTES_MAX]; // a ring
   private long total;
+  private int marks;
+  private boolean ended;
 
   synchronized void add(byte[] bytes, int length) {
     for (int i = 0; i < length; i++) {
+      if (bytes[i] == MARK) {
+        marks++;
+        notifyAll();
+        continue;
+      }
       if (total < HEAD_BYTES_MAX) {
         head[(int) total] = bytes[i];
       } else {
         tail[(int) ((total - HEAD_BYTES_MAX) % TAIL_BYTES_MAX)] = bytes[i];
       }
       total++;
+    }
+  }
+
+  /** Nothing follows. */
+  synchronized void end() {
+    ended = true;
+    notifyAll();
+  }
+
+  /** Returns when {@code count} marks have come, nothing follows, or the time is over. */
+  synchronized void awaitMarks(int count, long millis) {
+    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
+    try {
+      for (long left = millis; marks < count && !ended && left > 0; ) {
+        wait(left);
+        left = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 

@@ -54,6 +54,7 @@ final class Child {
   private final BoundedOutput errors = new BoundedOutput();
   private final Thread errorPump;
   private boolean ended;
+  private int linesTaken;
 
   private Child(String name, Process process) {
     this.name = name;
@@ -117,6 +118,7 @@ final class Child {
         ended = true;
         throw ended("it ended");
       }
+      linesTaken++;
       return line.text();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -185,6 +187,17 @@ final class Child {
     return errors.text(secrets);
   }
 
+  /**
+   * What a program that marks its standard error before each line of standard output wrote there up
+   * to the last line that was taken.
+   */
+  String errorsToLine() {
+    if (process.isAlive()) {
+      errors.awaitMarks(linesTaken, LAST_WORDS_MILLIS);
+    }
+    return errors(List.of());
+  }
+
   private Thread pump(String stream, InputStream from, Pump pump) {
     Thread thread =
         new Thread(
@@ -207,8 +220,12 @@ final class Child {
 
   private void keepErrors(InputStream from) throws IOException {
     byte[] buffer = new byte[LINE_BYTES_MAX];
-    for (int read = from.read(buffer); read >= 0; read = from.read(buffer)) {
-      errors.add(buffer, read);
+    try {
+      for (int read = from.read(buffer); read >= 0; read = from.read(buffer)) {
+        errors.add(buffer, read);
+      }
+    } finally {
+      errors.end();
     }
   }
 

@@ -70,7 +70,7 @@ final class GuardedHook implements Hook {
       String word = child.line(until + GRACE_NANOS);
       if (word.equals("frozen")) {
         guard = child;
-        return Attempt.done(0, child.errors(List.of()));
+        return Attempt.done(0, child.errorsToLine());
       }
       throw failure(word);
     } catch (HookFailure e) {
@@ -88,7 +88,7 @@ final class GuardedHook implements Hook {
     } catch (HookFailure e) {
       log.error("{}: freezing hangs; its guard thaws as soon as that ends", kind);
     }
-    return child.errors(List.of());
+    return child.errorsToLine();
   }
 
   private static HookFailure failure(String word) {
@@ -128,12 +128,12 @@ final class GuardedHook implements Hook {
       if (code != 0) {
         throw new HookFailure(Outcome.FAILED, code, "thaw ended with exit code " + code);
       }
-      return Attempt.done(0, child.errors(List.of()));
+      return Attempt.done(0, child.errorsToLine());
     } catch (HookFailure e) {
       boolean gone = e.exitCode() == 0 && !child.alive();
       HookFailure told =
           gone ? new HookFailure(Outcome.EXPIRED, 0, "it was thawed before, at its limit") : e;
-      return Attempt.of(told, child.errors(List.of()));
+      return Attempt.of(told, child.errorsToLine());
     } finally {
       child.hangUp();
     }

@@ -4,13 +4,17 @@
 # guard KIND FREEZE_CENTIS FROZEN_CENTIS THAW_CENTIS TARGET...
 # KIND is fsfreeze (one target, a mount point) or scripts (programs, in the order of freezing). On
 # standard output: "frozen", or "failed CODE"; then "expired" when nobody said thaw; at the end
-# "thawed CODE". What the programs print goes to standard error.
+# "thawed CODE". What the programs print goes to standard error, and before each word the byte 036, so
+# that a reader of both knows what was printed before the word.
 trap : TERM INT HUP
 kind=$1 freeze_centis=$2 frozen_centis=$3 thaw_centis=$4
 shift 4
 
 # A subshell, because writing to a tap that is gone kills who writes.
-say() { (printf '%s\n' "$*") 2>/dev/null || :; }
+say() {
+  (printf '\036' >&2) 2>/dev/null || :
+  (printf '%s\n' "$*") 2>/dev/null || :
+}
 
 # Hundredths of a second since the machine's start.
 now() {

@@ -29,6 +29,7 @@ final class TestCassandra {
                     tidemark.cassandra.embedded-server {
                       lib-directory = "%s", native-port = 0, storage-port = 0
                       heap = 512 MiB, memtable = 64 MiB
+                      jvm-options = ["-XX:TieredStopAtLevel=1"]
                     }"""
                         .formatted(lib)))
             .withFallback(ConfigFactory.defaultReference())
