@@ -80,6 +80,8 @@ public record ContentRun(long length, ByteBuffer bytes) {
 
   private static ContentRun ofBytes(ByteBuffer bytes) {
     ByteBuffer zeroes = ByteBuffer.allocate(bytes.remaining());
-    return bytes.equals(zeroes) ? zeroes(bytes.remaining()) : new ContentRun(bytes.remaining(), bytes);
+    return bytes.equals(zeroes)
+        ? zeroes(bytes.remaining())
+        : new ContentRun(bytes.remaining(), bytes);
   }
 }

@@ -25,8 +25,8 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * A plan between two real sites with real taps: tested, failed over to an empty backing store,
- * committed, written there and failed back to the old one; taps are killed while they fill, and
- * every store, image and read is compared with a model of the volume.
+ * committed, written there, failed back to the old one, failed over and rolled back. Taps are
+ * killed while they fill, and every store, image and read is compared with a model of the volume.
  */
 final class FailoverScenario {
   private static final int VOLUME_BYTES = 16 << 20;
@@ -49,17 +49,15 @@ final class FailoverScenario {
     this.random = new Random(seed);
   }
 
-  /**
-   * The target's tap stands by in front of an empty store; the source's runs all the time and keeps
-   * its old store. Returns what was measured, in words.
-   */
+  /** Returns what was measured, in words. */
   String run() throws Exception {
     a.client.createVolume("shop", VOLUME_BYTES);
     Path atA = empty("shop-a.img");
     Path atB = empty("shop-b.img");
     String measured;
     try (TestSite.TestTap tapA = a.tap("shop", atA);
-        TestSite.TestTap tapB = b.tap("shop", atB, "--fill-rate", "2MiB")) {
+        TestSite.TestTap slowB = b.tap("shop", atB, "--fill-rate", "256KiB");
+        TestSite.TestTap tapB = b.tap("shop", atB)) {
       tapA.start();
       tapA.awaitServed();
       write(tapA, 40);
@@ -73,29 +71,23 @@ final class FailoverScenario {
               "{\"name\":\"go\",\"source\":\"a\",\"target\":\"b\",\"steps\":[{\"name\":\"all\","
                   + "\"volumes\":[\"shop\"],\"checks\":[{\"site\":\"b\",\"program\":\"seen.sh\"}]}]}")
           .orFail();
-      tapB.start();
+      slowB.start();
       test();
       write(tapA, 40);
-      measured = failOver(tapA, tapB, atA);
-      served(tapB, atB);
+      measured = failOver(tapA, slowB, atA);
+      served(slowB, tapB, atB);
       order(b, "/commit", null);
       awaitState(b, "Committed");
       write(tapB, 40);
       awaitStreaming(b);
       measured += "; " + failBack(tapA, atA);
-      try (TestSite.TestTap again = a.tap("shop", atA)) {
-        again.start();
-        again.awaitServed();
-        write(again, 10);
-        awaitFilled(a);
-        same(again, "the old source after a kill");
-        awaitJournaled(a);
-      }
+      measured += "; " + thereAndBack(tapA, tapB, atB);
+      awaitJournaled(a);
     }
-    assertArrayEquals(model, Files.readAllBytes(atA), "the old source's store");
+    assertArrayEquals(model, Files.readAllBytes(atA), "the source's store");
     assertArrayEquals(model, PhaseCheck.read(a, "shop", "latest", a.client.head("shop")));
     assertEquals("Primary", a.client.volume("shop").path("role").asText());
-    assertEquals(3, a.client.volume("shop").path("epoch").asInt());
+    assertEquals(0, a.client.volume("shop").path("dark").size(), "every write is a point");
     return measured;
   }
 
@@ -108,32 +100,71 @@ final class FailoverScenario {
   }
 
   /** In the middle of filling, killed there, and to the end: always the volume's bytes. */
-  private void served(TestSite.TestTap tap, Path store) throws Exception {
-    assertEquals("filling", b.client.volume("shop").at("/tap/mode").asText());
+  private void served(TestSite.TestTap tap, TestSite.TestTap next, Path store) throws Exception {
     write(tap, 10);
     same(tap, 64, "in the middle");
+    Await.until("it says that it fills", LIMIT, () -> mode(b).equals("filling"));
     tap.kill();
     assertFalse(Arrays.equals(model, Files.readAllBytes(store)), "it was filled already");
-    tap.start();
-    tap.awaitServed();
-    write(tap, 10);
-    same(tap, 64, "after the kill");
-    awaitFilled(b);
+    next.start();
+    next.awaitServed();
+    write(next, 10);
+    same(next, 64, "after the kill");
+    awaitFilled(b, store);
     assertArrayEquals(model, Files.readAllBytes(store), "the target's store");
     awaitJournaled(b);
     assertArrayEquals(model, PhaseCheck.read(b, "shop", "latest", b.client.head("shop")));
     assertEquals(0, b.client.volume("shop").path("dark").size(), "every write is a point");
   }
 
-  /** The source's tap was fenced with what it held then; killed as soon as it serves again. */
+  /**
+   * The source's tap starts again in front of its old store, stands by, and is killed as soon as it
+   * has served.
+   */
   private String failBack(TestSite.TestTap tap, Path store) throws Exception {
+    tap.kill();
+    tap.start();
+    Await.until("it stands by", LIMIT, () -> tap.output().contains("standing by"));
+    assertThrows(IOException.class, () -> NbdClient.connect(NbdUri.parse(tap.uri())));
     assertFalse(Arrays.equals(model, Files.readAllBytes(store)), "the store is an old one");
     FirstWrite first = new FirstWrite(tap);
     order(a, "/failback", null);
     double seconds = first.seconds();
     tap.kill();
     awaitState(a, "Ready");
+    tap.start();
+    tap.awaitServed();
+    write(tap, 10);
+    awaitFilled(a, store);
+    same(tap, "the old source after a kill");
+    awaitJournaled(a);
+    assertArrayEquals(model, Files.readAllBytes(store), "the old source's store");
+    assertEquals(3, a.client.volume("shop").path("epoch").asInt());
     return "failback: first write %.2f s after the order".formatted(seconds);
+  }
+
+  /**
+   * The target's tap was fenced while it ran and is behind, so it puts its clients out and fills;
+   * the source's is not behind when the failover is taken back, and keeps its store.
+   */
+  private String thereAndBack(TestSite.TestTap from, TestSite.TestTap to, Path store)
+      throws Exception {
+    awaitStreaming(a);
+    byte[] before = model.clone();
+    FirstWrite there = new FirstWrite(to);
+    order(a, "/failover", "{\"mode\":\"planned\"}");
+    double over = there.seconds();
+    awaitState(b, "FailedOver");
+    awaitFilled(b, store);
+    same(to, "over again");
+    assertArrayEquals(model, Files.readAllBytes(store), "the target's store, over again");
+    System.arraycopy(before, 0, model, 0, VOLUME_BYTES);
+    FirstWrite back = new FirstWrite(from);
+    order(a, "/rollback", null);
+    double home = back.seconds();
+    awaitState(a, "Ready");
+    same(from, "taken back");
+    return "over again: %.2f s; taken back: %.2f s".formatted(over, home);
   }
 
   private void same(TestSite.TestTap tap, String when) throws Exception {
@@ -153,17 +184,19 @@ final class FailoverScenario {
     }
   }
 
-  private static void awaitFilled(TestSite at) throws Exception {
+  private static String mode(TestSite at) throws Exception {
+    return at.client.volume("shop").at("/tap/mode").asText();
+  }
+
+  private static void awaitFilled(TestSite at, Path store) throws Exception {
+    Path map = Path.of(store + ".tidemark").resolve("fill");
     Await.until(
-        "the store is filled",
-        LIMIT,
-        () -> at.client.volume("shop").at("/tap/mode").asText().equals("continuous"));
+        "the store is filled", LIMIT, () -> !Files.exists(map) && mode(at).equals("continuous"));
   }
 
   private static void awaitJournaled(TestSite at) throws Exception {
     Instant now = Instant.now();
-    Await.until(
-        "all is journaled", LIMIT, () -> SiteClient.drained(at.client.volume("shop"), now));
+    Await.until("all is journaled", LIMIT, () -> SiteClient.drained(at.client.volume("shop"), now));
   }
 
   /** A client that tries until it may write; the block that it writes is the volume's first. */

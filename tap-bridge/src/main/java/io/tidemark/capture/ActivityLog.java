@@ -361,12 +361,7 @@ public final class ActivityLog implements AutoCloseable {
    * @param dirty ranges that differ from the journal as far as is known
    */
   void granted(
-      VolumeId volume,
-      long sizeBytes,
-      boolean synchronous,
-      int session,
-      long epoch,
-      DirtyMap dirty)
+      VolumeId volume, long sizeBytes, boolean synchronous, int session, long epoch, DirtyMap dirty)
       throws IOException {
     synchronized (headerLock) {
       State next =

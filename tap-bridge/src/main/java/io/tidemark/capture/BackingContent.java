@@ -22,7 +22,9 @@ public interface BackingContent {
    */
   RangeLock lock(ByteRange range) throws InterruptedException;
 
-  /** Bytes that the journal holds and the store does not yet; what is read is right all the same. */
+  /**
+   * Bytes that the journal holds and the store does not yet; what is read is right all the same.
+   */
   default long unfilledBytes() {
     return 0;
   }

@@ -18,9 +18,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A volume that is served while its backing store is filled: what a request needs of unfilled blocks
- * is filled first, on a few threads of its own, then the request is carried out as ever. Once all is
- * filled it only passes on.
+ * A volume that is served while its backing store is filled: what a request needs of unfilled
+ * blocks is filled first, on a few threads of its own, then the request is carried out as ever.
+ * Once all is filled it only passes on.
  */
 public final class FillExport implements NbdExport, AutoCloseable {
   /** Requests that wait for the journal at once; more wait for them. */

@@ -18,8 +18,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Which blocks of a backing store are filled, on disk (W3), and which are to be kept before they are
- * overwritten (W5). Thread-safe.
+ * Which blocks of a backing store are filled, on disk (W3), and which are to be kept before they
+ * are overwritten (W5). Thread-safe.
  *
  * <p>Both files, numbers big-endian:
  *
@@ -98,8 +98,7 @@ public final class FillMap implements AutoCloseable {
     if (!Files.exists(file)) {
       return Optional.empty();
     }
-    FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
     try {
       ByteBuffer header = read(channel, 0);
       Optional<Identity> identity = identity(header);
@@ -377,7 +376,8 @@ public final class FillMap implements AutoCloseable {
   /** The blocks that lie wholly in the range; the volume's last one may be short. */
   synchronized Optional<ByteRange> inner(ByteRange range) {
     long from = (range.offset() + blockBytes - 1) / blockBytes * blockBytes;
-    long to = range.end() == identity.sizeBytes() ? range.end() : range.end() / blockBytes * blockBytes;
+    long to =
+        range.end() == identity.sizeBytes() ? range.end() : range.end() / blockBytes * blockBytes;
     return from < to ? Optional.of(new ByteRange(from, to - from)) : Optional.empty();
   }
 

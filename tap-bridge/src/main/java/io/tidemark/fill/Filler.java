@@ -127,7 +127,8 @@ public final class Filler implements AutoCloseable {
         fill(next.get());
       } catch (JournalException e) {
         if (closed || System.nanoTime() - deadline >= 0) {
-          throw new IOException("the journal's content of " + next.get() + ": " + e.getMessage(), e);
+          throw new IOException(
+              "the journal's content of " + next.get() + ": " + e.getMessage(), e);
         }
         rest(RETRY_NANOS);
       }
@@ -191,7 +192,10 @@ public final class Filler implements AutoCloseable {
         pace(began, fetched);
       }
     } catch (IOException e) {
-      log.error("volume {}: the store cannot be filled; what is missing is read from the journal", volume, e);
+      log.error(
+          "volume {}: the store cannot be filled; what is missing is read from the journal",
+          volume,
+          e);
     } catch (RuntimeException e) {
       if (!closed) {
         log.error("volume {}: filling failed", volume, e);
@@ -254,7 +258,9 @@ public final class Filler implements AutoCloseable {
     }
   }
 
-  /** Fills at least the first block of a run of unfilled ones; returns bytes read of the journal. */
+  /**
+   * Fills at least the first block of a run of unfilled ones; returns bytes read of the journal.
+   */
   private long fill(ByteRange run) throws IOException {
     if (closed) {
       throw new JournalException(new IOException("the tap stops"));
@@ -296,7 +302,8 @@ public final class Filler implements AutoCloseable {
       boolean holds = content.mismatch(zeroes.duplicate().limit(content.remaining())) >= 0;
       boolean wantsZeroes = ByteBuffer.wrap(expected).equals(ByteBuffer.allocate(HASH_BYTES));
       sha256.update(content.duplicate());
-      if (wantsZeroes ? !holds : MessageDigest.isEqual(sha256.digest(), expected)) {
+      byte[] digest = sha256.digest();
+      if (wantsZeroes ? !holds : MessageDigest.isEqual(digest, expected)) {
         equal.add(range);
       } else {
         keep(range, content, holds);
@@ -363,8 +370,7 @@ public final class Filler implements AutoCloseable {
         settle(got, got, () -> {}); // a hole that is to be one: no need to look at each block
         return 0;
       }
-      ByteBuffer part =
-          zero ? bytes : bytes.slice((int) (at - got.offset()), (int) block.length());
+      ByteBuffer part = zero ? bytes : bytes.slice((int) (at - got.offset()), (int) block.length());
       settle(
           block,
           block,

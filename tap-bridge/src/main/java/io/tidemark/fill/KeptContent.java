@@ -10,9 +10,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where content of a backing store goes that may be nowhere else, before it is overwritten: a sparse
- * file of the volume's size with the blocks at their places. Nothing ever deletes it but people.
- * Thread-safe.
+ * Where content of a backing store goes that may be nowhere else, before it is overwritten: a
+ * sparse file of the volume's size with the blocks at their places. Nothing ever deletes it but
+ * people. Thread-safe.
  */
 final class KeptContent implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(KeptContent.class);

@@ -1,7 +1,7 @@
 /**
  * Filling a backing store from the journal while its volume is served: after a promotion, and after
- * a failback to a store that is behind. Clients are let in at once; what they touch is filled first,
- * the rest in the background.
+ * a failback to a store that is behind. Clients are let in at once; what they touch is filled
+ * first, the rest in the background.
  *
  * <pre>
  *   client --&gt; FillExport --+--&gt; TapExport --&gt; backing store, FillSink --&gt; capture

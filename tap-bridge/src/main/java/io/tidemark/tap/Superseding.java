@@ -24,21 +24,29 @@ final class Superseding {
   /**
    * Whether the volume went on without this store since they were last in step: in a later epoch,
    * by writes that were not this tap's. Then the journal has the content, whatever the store holds.
-   * A store that the log says nothing of is behind any volume that was ever promoted.
+   * A store that the log says nothing of is behind any volume that was ever promoted and written.
    */
   static boolean isBehind(ActivityLog.State known, SessionGrant grant) {
-    if (grant.head().value() == 0 || grant.epoch().value() <= 1) {
-      return false; // nothing to be behind of, or a history that began here
+    if (grant.epoch().value() <= 1) {
+      return false; // a history that began here
     }
     if (!known.volume().equals(grant.volume().value())) {
-      return true;
+      return grant.head().value() > 0; // nothing is behind of nothing
     }
-    boolean sameEpoch =
-        known.epoch() > 0
+    return !isSameEpoch(known, grant) && !ours(grant.ownSession(), known, grant);
+  }
+
+  /** Whether the tap was attached before in the epoch of the grant. */
+  static boolean isSameEpoch(ActivityLog.State known, SessionGrant grant) {
+    return known.volume().equals(grant.volume().value())
+        && (known.epoch() > 0
             ? known.epoch() == grant.epoch().value()
-            : grant.sinceSession() > 0 && grant.sinceSession() <= known.session();
-    boolean ownWrites = grant.ownSession() > 0 && grant.ownSession() <= known.session();
-    return !sameEpoch && !ownWrites;
+            : ours(grant.sinceSession(), known, grant));
+  }
+
+  /** A session that is not before the known one was another site's node's. */
+  private static boolean ours(int since, ActivityLog.State known, SessionGrant grant) {
+    return since > 0 && since <= known.session() && known.session() < grant.session();
   }
 
   /**

@@ -31,8 +31,8 @@ import java.util.Set;
  * @param link of the tap link
  * @param drain how long a stop waits for the journal to take what is captured
  * @param applications of this host that tags may quiesce
- * @param fillBytesPerSecond of content that is compared or fetched in the background at most, of each volume
- *     whose backing store is filled from the journal; 0 for no limit
+ * @param fillBytesPerSecond of content that is compared or fetched in the background at most, of
+ *     each volume whose backing store is filled from the journal; 0 for no limit
  */
 public record TapSettings(
     List<VolumeSpec> volumes,

@@ -43,9 +43,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One volume of a tap: backing store, activity log, capture, link and export. It is served from the
- * first grant on, or, when the activity log knows the incarnation, once it is clear that no node can
- * be reached (T1). A store that is behind the journal is filled from it while it is served (T6); a
- * volume that is not to be written here yet is waited for (T7).
+ * first grant on, or, when the activity log knows the incarnation, once it is clear that no node
+ * can be reached (T1). A store that is behind the journal is filled from it while it is served
+ * (T6); a volume that is not to be written here yet is waited for (T7).
  *
  * <pre>
  *   connecting --granted, or no node and a known volume--&gt; serving
@@ -217,14 +217,29 @@ final class TapVolume {
                 .formatted(spec.name(), grant.epoch().value()));
       }
       standingBy = true; // it is not served before that has succeeded
+      openGate();
       Superseding.supersede(spec.name().value(), directory, known, grant);
-    } else if (capture == null) {
-      Superseding.forgetOther(directory, grant.volume());
+    } else {
+      if (!Superseding.isSameEpoch(known.state(), grant)) {
+        openGate();
+      }
+      if (capture == null) {
+        Superseding.forgetOther(directory, grant.volume());
+      }
     }
     if (capture == null) {
       startCapture(grant.sizeBytes());
     }
     return capture;
+  }
+
+  /** Whoever shut the volume to clients did so in an epoch that is over. */
+  private void openGate() throws IOException {
+    if (rollbacks == null) {
+      RollbackOrders.forget(directory);
+    } else {
+      rollbacks.epochOver();
+    }
   }
 
   private synchronized void standBy(String reason) throws IOException {
@@ -380,7 +395,8 @@ final class TapVolume {
     if (rollbacks != null) {
       rollbacks.gate().shut(true);
     }
-    log.warn("volume {}: the journal went on elsewhere; clients have to connect again", spec.name());
+    log.warn(
+        "volume {}: the journal went on elsewhere; clients have to connect again", spec.name());
     renewing = new Thread(() -> startAnew(grant), "tidemark-renew-" + spec.name());
     renewing.setDaemon(true);
     renewing.start();
@@ -403,10 +419,12 @@ final class TapVolume {
       standingBy = true;
       try {
         activity = Optional.of(openLog(spec, directory));
+        openGate();
         Superseding.supersede(spec.name().value(), directory, activity.get(), grant);
         standingBy = false;
       } catch (IOException | Refusal e) {
-        log.error("volume {}: its store cannot be given up for the journal's content", spec.name(), e);
+        log.error(
+            "volume {}: its store cannot be given up for the journal's content", spec.name(), e);
       }
       connect(); // tries it again, if need be
     }

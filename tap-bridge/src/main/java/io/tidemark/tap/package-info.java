@@ -15,11 +15,11 @@
  *       backing store, clear the marks. Whatever cuts it short leaves marks, never less.
  *   <li>T4 A backing store with an activity log is never served without capture.
  *   <li>T5 One tap at a time uses a state directory; a file lock holds off a second.
- *   <li>T6 A store that is behind the journal is never the source: where a volume went on in a later
- *       epoch by writes that were not this tap's, the store is filled from the journal before any
- *       of it is read or compared. Clients of before are put out, for good.
- *   <li>T7 A tap that starts and is told {@code FENCED} stands by: it serves nothing, asks again, and
- *       serves the moment that the volume is promoted here.
+ *   <li>T6 A store that is behind the journal is never the source: where a volume went on in a
+ *       later epoch by writes that were not this tap's, the store is filled from the journal before
+ *       any of it is read or compared. Clients of before are put out, for good.
+ *   <li>T7 A tap that starts and is told {@code FENCED} stands by: it serves nothing, asks again,
+ *       and serves the moment that the volume is promoted here.
  * </ol>
  */
 package io.tidemark.tap;

@@ -101,8 +101,7 @@ sealed interface LinkMessage {
       int segmentBytesMax = in.getInt();
       int segmentWritesMax = in.getInt();
       int since = version >= ProtocolVersion.V3.code() ? in.getInt() : 0;
-      int own =
-          version >= ProtocolVersion.V4.code() ? in.getInt() : SessionGrant.OLDER_NODE;
+      int own = version >= ProtocolVersion.V4.code() ? in.getInt() : SessionGrant.OLDER_NODE;
       boolean syncOpen = (flags & 1) != 0;
       boolean synchronous = (flags & 2) != 0;
       SessionGrant grant =
@@ -347,9 +346,7 @@ sealed interface LinkMessage {
     static Content decode(ByteBuffer in) {
       int id = in.getInt();
       long length = in.getLong();
-      return length == 0
-          ? failed(id, text(in))
-          : of(id, new ContentRun(length, rest(in)));
+      return length == 0 ? failed(id, text(in)) : of(id, new ContentRun(length, rest(in)));
     }
   }
 

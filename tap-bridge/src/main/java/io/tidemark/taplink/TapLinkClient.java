@@ -204,8 +204,7 @@ public final class TapLinkClient implements ContentSource, AutoCloseable {
   }
 
   private boolean refused(Refusal refusal, InetSocketAddress node) {
-    standingBy =
-        refusal.code() == ErrorCode.FENCED || refusal.code() == ErrorCode.NOT_SYNCHRONIZED;
+    standingBy = refusal.code() == ErrorCode.FENCED || refusal.code() == ErrorCode.NOT_SYNCHRONIZED;
     boolean news = lastRefusal == null || lastRefusal.code() != refusal.code();
     lastRefusal = refusal;
     if (news) {
@@ -553,7 +552,8 @@ public final class TapLinkClient implements ContentSource, AutoCloseable {
         if (waiting != null && content.run().isPresent()) {
           waiting.complete(content.run().get());
         } else if (waiting != null) {
-          waiting.completeExceptionally(new IOException("the node has no content: " + content.why()));
+          waiting.completeExceptionally(
+              new IOException("the node has no content: " + content.why()));
         }
       } else if (message instanceof LinkMessage.ContentHashesRequest request) {
         hashContent(request);

@@ -616,8 +616,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       }
     }
 
-    private void onContentRequest(LinkMessage.ContentRequest request)
-        throws LinkProtocolException {
+    private void onContentRequest(LinkMessage.ContentRequest request) throws LinkProtocolException {
       if (version.code() < ProtocolVersion.V4.code()
           || request.range().end() > session.grant().sizeBytes()
           || ++fetchesOpen > FETCHES_OPEN_MAX) {

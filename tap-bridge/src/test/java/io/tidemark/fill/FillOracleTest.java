@@ -58,7 +58,8 @@ class FillOracleTest {
     @Override
     public ByteBuffer hashes(ByteRange range, int blockBytes) throws IOException {
       pause();
-      ByteBuffer out = ByteBuffer.allocate(32 * (int) ((range.length() + blockBytes - 1) / blockBytes));
+      ByteBuffer out =
+          ByteBuffer.allocate(32 * (int) ((range.length() + blockBytes - 1) / blockBytes));
       synchronized (this) {
         for (long at = range.offset(); at < range.end(); at += blockBytes) {
           int to = (int) Math.min(at + blockBytes, range.end());
@@ -203,7 +204,9 @@ class FillOracleTest {
       }
       long hole = (to - range.offset()) / 4096 * 4096;
       return List.of(
-          hole > 0 ? new Allocation(hole, true, true) : new Allocation(range.length(), false, false));
+          hole > 0
+              ? new Allocation(hole, true, true)
+              : new Allocation(range.length(), false, false));
     }
 
     @Override
@@ -219,8 +222,7 @@ class FillOracleTest {
 
     Life(FillMap map, long rate) {
       filler = new Filler("v", SIZE, map, directory, store, locks, journal, rate);
-      tap =
-          new TapExport("v", "", SIZE, false, store, new FillSink(journal, filler), locks);
+      tap = new TapExport("v", "", SIZE, false, store, new FillSink(journal, filler), locks);
       export = new FillExport(tap, filler);
       filler.start();
     }
@@ -331,8 +333,7 @@ class FillOracleTest {
     byte[] only = random(1000);
     System.arraycopy(older, 0, store.bytes, differing, BLOCK);
     System.arraycopy(only, 0, store.bytes, unjournaled + 5, only.length);
-    FillMap map =
-        FillMap.begin(directory, VOLUME, 4, SIZE, range -> range.offset() >= 64 * BLOCK);
+    FillMap map = FillMap.begin(directory, VOLUME, 4, SIZE, range -> range.offset() >= 64 * BLOCK);
     try (Life life = new Life(map, 0)) {
       await("it is filled", life.filler::done);
     }
@@ -399,8 +400,7 @@ class FillOracleTest {
       assertTrue(map.keeps(new ByteRange(BLOCK, 5 * BLOCK)));
     }
     // What was filled may have been written since; what was not holds what it held before.
-    try (FillMap map =
-        FillMap.begin(directory, VOLUME, 3, SIZE, range -> range.offset() == 0)) {
+    try (FillMap map = FillMap.begin(directory, VOLUME, 3, SIZE, range -> range.offset() == 0)) {
       assertFalse(map.filled(new ByteRange(0, 1)));
       assertTrue(map.keeps(new ByteRange(0, 1)));
       assertFalse(map.keeps(new ByteRange(BLOCK, 4 * BLOCK)));

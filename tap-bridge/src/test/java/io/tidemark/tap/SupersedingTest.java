@@ -53,10 +53,14 @@ class SupersedingTest {
     assertTrue(Superseding.isBehind(old, grant(3, 50, 9, 9, 0)), "nothing is known of the writer");
     assertFalse(Superseding.isBehind(old, grant(3, 50, 5, 5, 2)), "nobody else wrote");
     assertFalse(Superseding.isBehind(old, grant(1, 50, 9, 9, 9)), "never promoted");
-    assertFalse(Superseding.isBehind(old, grant(3, 0, 9, 9, 9)), "nothing to be behind of");
+    assertTrue(Superseding.isBehind(old, grant(3, 0, 9, 9, 9)), "all of it was taken back");
+    assertTrue(
+        Superseding.isBehind(old, grant(3, 50, 4, 4, 4)), "another site's session of that number");
     assertFalse(Superseding.isBehind(known(VOLUME, 4, 3), grant(3, 50, 9, 9, 9)), "same epoch");
     VolumeId other = VolumeId.random();
     assertTrue(Superseding.isBehind(known(other, 4, 3), grant(3, 50, 9, 9, 9)), "unknown store");
+    assertFalse(
+        Superseding.isBehind(known(other, 4, 3), grant(3, 0, 9, 9, 9)), "behind of nothing");
     assertFalse(Superseding.isBehind(known(other, 4, 1), grant(1, 50, 9, 9, 9)), "never promoted");
   }
 
@@ -74,8 +78,7 @@ class SupersedingTest {
     try (ActivityLog log = ActivityLog.open(directory)) {
       SessionGrant grant = grant(3, 50, 9, 9, SessionGrant.OLDER_NODE);
       Refusal refusal =
-          assertThrows(
-              Refusal.class, () -> Superseding.supersede("v", directory, log, grant));
+          assertThrows(Refusal.class, () -> Superseding.supersede("v", directory, log, grant));
       assertEquals(ErrorCode.NOT_SYNCHRONIZED, refusal.code());
       assertFalse(Files.exists(directory.resolve(FillMap.FILE_NAME)));
     }

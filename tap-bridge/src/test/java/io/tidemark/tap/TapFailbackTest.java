@@ -171,7 +171,8 @@ class TapFailbackTest {
     try (Tap tap = Tap.start(settings().withDrain(Duration.ZERO))) {
       tap.awaitReady();
       write(tap, 0, random(SIZE));
-      await("all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
+      await(
+          "all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
       int port = node.address().getPort();
       node.close().toCompletableFuture().get(10, TimeUnit.SECONDS);
       await("the node is gone", () -> !tap.connected(NAME));
@@ -209,7 +210,8 @@ class TapFailbackTest {
     try (Tap tap = Tap.start(settings())) {
       tap.awaitReady();
       write(tap, 0, random(2 << 20));
-      await("all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
+      await(
+          "all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
       NbdClient before = client(tap);
       journal.standStill();
       await(
@@ -248,7 +250,8 @@ class TapFailbackTest {
     try (Tap tap = Tap.start(settings().withDrain(Duration.ZERO))) {
       tap.awaitReady();
       write(tap, 0, random(1 << 20));
-      await("all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
+      await(
+          "all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
       int port = node.address().getPort();
       node.close().toCompletableFuture().get(10, TimeUnit.SECONDS);
       await("the node is gone", () -> !tap.connected(NAME));
