@@ -192,7 +192,8 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     Duration within = parts.settings().attachWithin();
     long until = MicroClock.system().micros() + TimeUnit.NANOSECONDS.toMicros(within.toNanos());
     volume.tell(
-        new VolumeEntity.AttachTap(tap.tapId(), tap.address(), tap.sizeBytes(), until, replies()));
+        new VolumeEntity.AttachTap(
+            tap.tapId(), tap.address(), tap.sizeBytes(), until, tap.trusting(), replies()));
     timers.startSingleTimer(new GiveUp(0), within);
   }
 

@@ -408,7 +408,11 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       try {
         tap =
             new TapIdentity(
-                new VolumeName(hello.volume()), hello.tapId(), hello.address(), hello.sizeBytes());
+                new VolumeName(hello.volume()),
+                hello.tapId(),
+                hello.address(),
+                hello.sizeBytes(),
+                chosen.get().code() < ProtocolVersion.V4.code());
       } catch (Refusal e) {
         refuse(e);
         return;
