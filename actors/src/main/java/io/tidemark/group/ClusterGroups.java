@@ -238,10 +238,25 @@ public final class ClusterGroups implements Groups {
   }
 
   private CompletionStage<TagList> tags(GroupSummary group, TagCatalog.Query query) {
-    return entities
-        .catalog()
-        .find(group.id(), query)
-        .thenApply(page -> new TagList(summaries(page.rows()), page.more()));
+    return entities.catalog().find(group.id(), query).thenApply(this::list);
+  }
+
+  @Override
+  public CompletionStage<TagList> search(String group, TagWords words, TagCatalog.Query query) {
+    return get(group)
+        .thenCompose(
+            found ->
+                entities
+                    .catalog()
+                    .find(
+                        found.id(),
+                        query,
+                        row -> words.in(entities.summary().apply(row.body()).spec())))
+        .thenApply(this::list);
+  }
+
+  private TagList list(TagCatalog.Page page) {
+    return new TagList(summaries(page.rows()), page.more(), page.untilMicros());
   }
 
   private List<TagSummary> summaries(List<TagRow> rows) {
@@ -425,14 +440,21 @@ public final class ClusterGroups implements Groups {
   private static TagList merged(List<TagList> lists, int limit) {
     List<TagSummary> all = new ArrayList<>();
     boolean more = false;
+    long until = 0;
     for (TagList list : lists) {
       list.tags().stream().filter(TagSummary::committed).forEach(all::add);
       more |= list.more();
+      until = Math.max(until, list.untilMicros());
     }
+    // Older than what all lists reach down to comes with the next page, or some would be passed by.
+    long reached = until;
+    all.removeIf(tag -> tag.timeMicros() < reached);
     all.sort(Comparator.comparingLong(TagSummary::timeMicros).reversed());
-    return all.size() > limit
-        ? new TagList(List.copyOf(all.subList(0, limit)), true)
-        : new TagList(List.copyOf(all), more);
+    if (all.size() <= limit) {
+      return new TagList(List.copyOf(all), more, until);
+    }
+    List<TagSummary> newest = List.copyOf(all.subList(0, limit));
+    return new TagList(newest, true, newest.get(limit - 1).timeMicros());
   }
 
   @Override

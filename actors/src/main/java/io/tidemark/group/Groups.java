@@ -50,11 +50,19 @@ public interface Groups {
   CompletionStage<TagList> tags(String group, TagCatalog.Query query);
 
   /**
+   * Those of {@link #tags} whose names and notes have the words. At most {@link
+   * TagCatalog#SCANNED_MAX} tags are looked at for one answer: it may be empty and yet have {@code
+   * more}.
+   */
+  CompletionStage<TagList> search(String group, TagWords words, TagCatalog.Query query);
+
+  /**
    * Tags found.
    *
    * @param more whether there may be older ones
+   * @param untilMicros all that there are from this time on were looked at; where to go on before
    */
-  record TagList(List<TagSummary> tags, boolean more) {}
+  record TagList(List<TagSummary> tags, boolean more, long untilMicros) {}
 
   CompletionStage<TagSummary> tag(String group, String tag);
 

@@ -22,6 +22,7 @@ import io.tidemark.position.WriteSeq;
  * @param ownSession the same, whatever epochs began meanwhile: from that session on nobody but this
  *     tap wrote the history, and none of it was taken back; 0 when it is not known, {@link
  *     #OLDER_NODE} when the node tells neither that nor content
+ * @param leased whether the tap may acknowledge writes only while it has a lease
  */
 public record SessionGrant(
     VolumeId volume,
@@ -33,7 +34,8 @@ public record SessionGrant(
     boolean syncOpen,
     boolean synchronous,
     int sinceSession,
-    int ownSession) {
+    int ownSession,
+    boolean leased) {
   /** The node's version of the link has no {@code ownSession} and no content. */
   public static final int OLDER_NODE = -1;
 }

@@ -67,6 +67,10 @@ public final class ReplicationLink
   public static final EntityTypeKey<Command> TYPE_KEY = EntityTypeKey.create(Command.class, "link");
 
   private static final int SNAPSHOT_EVERY = 100;
+
+  /** A line that could not be opened so often in a row is an event. */
+  private static final int STALLED_FAILURES = 3;
+
   private static final Duration TICK = Duration.ofSeconds(1);
 
   /**
@@ -179,7 +183,8 @@ public final class ReplicationLink
     Shipping shipping;
     int failures;
     long pinnedMicros;
-    String lastFailure;
+    Refusal lastFailure;
+    boolean stalled;
     boolean late;
 
     Runner(LaneGauge gauge) {
@@ -461,6 +466,7 @@ public final class ReplicationLink
     if (runner != null && runner.run == c.run()) {
       runner.failures = 0;
       runner.lastFailure = null;
+      tellMoving(c.volume(), runner);
       if (!timers.isTimerActive(storeKey(c.volume()))) {
         timers.startSingleTimer(
             storeKey(c.volume()), new Store(c.volume()), parts.shipping().settings().storeEvery());
@@ -502,7 +508,7 @@ public final class ReplicationLink
     }
     runner.shipping = null;
     Refusal refusal = refusal(c.failure());
-    runner.lastFailure = refusal.getMessage();
+    runner.lastFailure = refusal;
     if (lasts(refusal.code())) {
       return Effect()
           .persist(
@@ -513,8 +519,25 @@ public final class ReplicationLink
     }
     context.getLog().info("link {}: {}: {}", name, c.volume(), refusal.getMessage());
     Duration wait = backoff(runner, refusal.code());
+    tellStalled(c.volume(), runner);
     timers.startSingleTimer(beginKey(c.volume()), new Begin(c.volume(), ++runner.run), wait);
     return Effect().noReply();
+  }
+
+  /** What is over by itself soon is not worth an event. */
+  private void tellStalled(VolumeName volume, Runner runner) {
+    if (!runner.stalled && runner.failures >= STALLED_FAILURES) {
+      runner.stalled = true;
+      Refusal why = runner.lastFailure;
+      tell("link-stalled", "%s: %s (%s)".formatted(volume, why.getMessage(), why.code()));
+    }
+  }
+
+  private void tellMoving(VolumeName volume, Runner runner) {
+    if (runner.stalled) {
+      runner.stalled = false;
+      tell("link-moving", volume + ": its line is open again");
+    }
   }
 
   private static Refusal refusal(Throwable failure) {
@@ -555,6 +578,9 @@ public final class ReplicationLink
       Runner runner = entry.getValue();
       LaneGauge.Reading reading = runner.gauge.read();
       runner.forecast.tick(now(), reading.lagBytes());
+      if (reading.connected() && reading.lagBytes() == 0) {
+        tellMoving(entry.getKey(), runner);
+      }
       pin(entry.getKey(), runner);
       watchObjective(state, entry.getKey(), runner, lagSeconds(reading));
     }
@@ -663,15 +689,17 @@ public final class ReplicationLink
     boolean stale =
         !now.connected()
             || now() - asOf > parts.shipping().settings().staleAfter().toNanos() / 1_000;
+    Optional<Refusal> open = Optional.ofNullable(now.connected() ? null : runner.lastFailure);
     Optional<String> fault =
-        lane.broken()
-            .map(LinkState.Fault::reason)
-            .or(() -> Optional.ofNullable(runner.lastFailure));
+        lane.broken().map(LinkState.Fault::reason).or(() -> open.map(Refusal::getMessage));
+    Optional<ErrorCode> faultCode =
+        lane.broken().map(LinkState.Fault::code).or(() -> open.map(Refusal::code));
     return new LinkSummary.Lane(
         lane.volume(),
         laneState(state, lane, now),
         now.connected(),
         fault,
+        faultCode,
         now.headSeq(),
         now.ackedSeq(),
         now.ackedMicros(),
@@ -681,9 +709,10 @@ public final class ReplicationLink
         runner.forecast.catchUpSeconds(now.lagBytes()),
         asOf,
         stale,
-        now.lineRawBytes(),
-        now.lineBytes(),
-        now.kinds());
+        now.sent().rawBytes(),
+        now.sent().sentBytes(),
+        now.sent().headBytes(),
+        LinkSummary.kinds(now.sent()));
   }
 
   private static String laneState(Live state, Lane lane, LaneGauge.Reading now) {

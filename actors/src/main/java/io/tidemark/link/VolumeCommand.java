@@ -31,6 +31,9 @@ public sealed interface VolumeCommand extends SiteCommand<VolumeCommand.Answer> 
   @JsonTypeName("remote-demote")
   record Demote(VolumeName volume, Demotion demotion) implements VolumeCommand {}
 
+  @JsonTypeName("remote-lease-writes")
+  record Lease(VolumeName volume, boolean on) implements VolumeCommand {}
+
   @JsonTypeName("remote-show-volume")
   record Show(VolumeName volume) implements VolumeCommand {}
 
@@ -47,6 +50,7 @@ public sealed interface VolumeCommand extends SiteCommand<VolumeCommand.Answer> 
                 .thenApply(Answer::new));
     sites.serve(
         Demote.class, c -> replicas.demote(c.volume(), c.demotion()).thenApply(Answer::new));
+    sites.serve(Lease.class, c -> replicas.lease(c.volume(), c.on()).thenApply(Answer::new));
     sites.serve(Show.class, c -> site.volume(c.volume()).thenApply(Answer::new));
   }
 }

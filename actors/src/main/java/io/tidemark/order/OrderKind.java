@@ -17,7 +17,10 @@ public enum OrderKind {
   THAW(4),
 
   /** Take the volume back to a recovery point. */
-  ROLLBACK(5);
+  ROLLBACK(5),
+
+  /** Acknowledge writes only while there is a lease, and until when there is one. */
+  LEASE(6);
 
   private final int code;
 

@@ -33,6 +33,7 @@ import io.tidemark.remote.RemoteSites;
 import io.tidemark.site.Site;
 import io.tidemark.site.SiteEvent;
 import io.tidemark.tag.TagSummary;
+import io.tidemark.witness.WitnessCommand;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -98,7 +99,12 @@ public final class ClusterPlans implements Plans {
             parts.clock(),
             system.settings().config().getDuration("tidemark.plan.retry-every"),
             system.settings().config().getDuration("tidemark.plan.task-limit"),
-            parts.events());
+            parts.events(),
+            new PlanAutomatic.Parts(
+                parts.remotes(),
+                new SiteTaps(parts.remotes(), parts.site()),
+                system.settings().config().getDuration("tidemark.witness.renew-every"),
+                parts.clock()));
     sharding.init(
         Entity.of(
                 RecoveryPlan.TYPE_KEY,
@@ -148,6 +154,11 @@ public final class ClusterPlans implements Plans {
     sites.serve(
         PlanCommand.Order.class,
         c -> ask(c.name(), ref -> new RecoveryPlan.BeginRun(c.order(), ref)).thenApply(Answer::of));
+    sites.serve(
+        PlanCommand.SetAutomatic.class,
+        c ->
+            ask(c.name(), ref -> new RecoveryPlan.SetAutomatic(c.automatic(), c.overridden(), ref))
+                .thenApply(Answer::of));
     sites.serve(
         PlanCommand.Note.class,
         c -> ask(c.name(), ref -> new RecoveryPlan.NoteRun(c.note(), ref)).thenApply(Answer::of));
@@ -237,12 +248,87 @@ public final class ClusterPlans implements Plans {
     }
     return resolved(spec)
         .thenApply(PlanSpec::checked)
+        .thenCompose(this::createBoth)
         .thenCompose(
-            whole ->
-                parts
-                    .remotes()
-                    .ask(whole.other(here), new PlanCommand.Adopt(whole))
-                    .thenCompose(adopted -> adopt(whole)));
+            plan ->
+                spec.automatic().isEmpty()
+                    ? CompletableFuture.completedStage(plan)
+                    : automatic(spec.name(), spec.automatic(), false));
+  }
+
+  /** Without automatic failover, which is turned on once both sites know the plan. */
+  private CompletionStage<PlanSummary> createBoth(PlanSpec checked) {
+    PlanSpec whole = checked.with(Optional.empty());
+    return parts
+        .remotes()
+        .ask(whole.other(here), new PlanCommand.Adopt(whole))
+        .thenCompose(adopted -> adopt(whole));
+  }
+
+  // ---- automatic failover ---------------------------------------------------------------------
+
+  @Override
+  public CompletionStage<PlanSummary> automatic(
+      String name, Optional<PlanSpec.Automatic> wanted, boolean overridden) {
+    return local(name)
+        .thenCompose(
+            plan -> {
+              PlanSpec spec = plan.spec();
+              boolean same =
+                  wanted.isPresent()
+                      && spec.automatic().isPresent()
+                      && wanted.get().witness().equals(spec.automatic().get().witness())
+                      && wanted.get().afterSeconds() == spec.automatic().get().afterSeconds();
+              if (wanted.isPresent()) {
+                Optional<PlanSpec.Automatic> on = same ? spec.automatic() : wanted;
+                spec.with(on).checked();
+                return turnOn(spec, on);
+              }
+              return turnOff(spec, overridden);
+            });
+  }
+
+  /** Nothing can happen before all the source's taps obey, so the order is of no importance. */
+  private CompletionStage<PlanSummary> turnOn(PlanSpec spec, Optional<PlanSpec.Automatic> on) {
+    WitnessCommand.Show question = new WitnessCommand.Show(spec.name());
+    return parts
+        .remotes()
+        .ask(on.orElseThrow().witness(), question)
+        .thenCompose(
+            known -> set(spec.target(), new PlanCommand.SetAutomatic(spec.name(), on, false)))
+        .thenCompose(
+            set -> set(spec.source(), new PlanCommand.SetAutomatic(spec.name(), on, false)));
+  }
+
+  /**
+   * First at the target, which claims nothing from then on, then at the arbiters, which let nobody
+   * claim by it any more, and last at the source, whose taps then need no lease.
+   */
+  private CompletionStage<PlanSummary> turnOff(PlanSpec spec, boolean overridden) {
+    PlanCommand.SetAutomatic off =
+        new PlanCommand.SetAutomatic(spec.name(), Optional.empty(), overridden);
+    CompletionStage<PlanSummary> target = set(spec.target(), off);
+    return (overridden ? target.handle((done, gone) -> null) : target)
+        .thenCompose(done -> retire(spec, overridden))
+        .thenCompose(done -> set(spec.source(), off));
+  }
+
+  private CompletionStage<?> retire(PlanSpec spec, boolean overridden) {
+    if (spec.automatic().isEmpty()) {
+      return CompletableFuture.completedStage(null);
+    }
+    WitnessCommand.Retire retire =
+        new WitnessCommand.Retire(spec.name(), spec.automatic().get().config());
+    CompletionStage<?> target = parts.remotes().ask(spec.target(), retire);
+    return parts
+        .remotes()
+        .ask(spec.automatic().get().witness(), retire)
+        .thenCombine(
+            overridden ? target.handle((done, gone) -> null) : target, (one, other) -> null);
+  }
+
+  private CompletionStage<PlanSummary> set(String site, PlanCommand.SetAutomatic command) {
+    return parts.remotes().ask(site, command).thenApply(answer -> answer.plan().orElseThrow());
   }
 
   /** With the volumes of its groups. */
@@ -273,7 +359,8 @@ public final class ClusterPlans implements Plans {
                 spec.commitWithinSeconds(),
                 spec.afterLimit(),
                 spec.rpoSeconds(),
-                spec.rtoSeconds()));
+                spec.rtoSeconds(),
+                spec.automatic()));
   }
 
   private static Step with(Step step, GroupSummary group) {

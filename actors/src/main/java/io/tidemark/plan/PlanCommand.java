@@ -67,6 +67,11 @@ public sealed interface PlanCommand extends SiteCommand<PlanCommand.Answer> {
   @JsonTypeName("plan-order")
   record Order(String name, RunOrder order) implements PlanCommand {}
 
+  /** Turns automatic failover on or off there. Refuses as {@link RecoveryPlan.SetAutomatic}. */
+  @JsonTypeName("plan-set-automatic")
+  record SetAutomatic(String name, Optional<PlanSpec.Automatic> automatic, boolean overridden)
+      implements PlanCommand {}
+
   /** Tells of a run. Refuses as {@link RecoveryPlan.NoteRun}. */
   @JsonTypeName("plan-note")
   record Note(String name, PlanNote note) implements PlanCommand {}

@@ -5,6 +5,7 @@ import io.tidemark.plan.PlanRun.Outcome;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.serialization.TidemarkMessage;
+import java.util.Optional;
 
 /** What has happened to a plan. */
 public sealed interface PlanEvent extends TidemarkMessage {
@@ -33,6 +34,11 @@ public sealed interface PlanEvent extends TidemarkMessage {
   /** The other site told what it is at. */
   @JsonTypeName("plan-run-noted")
   record RunNoted(PlanNote note) implements PlanEvent {}
+
+  /** Failover happens without an order from now on, or not any more. */
+  @JsonTypeName("plan-automatic-set")
+  record AutomaticSet(Optional<PlanSpec.Automatic> automatic, long timeMicros)
+      implements PlanEvent {}
 
   /** A volume that was promoted without its source's knowledge: the source is fenced now (P4). */
   @JsonTypeName("plan-source-fenced")

@@ -63,6 +63,8 @@ public record PlanRun(
 
   /** What one task is. */
   public enum TaskKind {
+    /** An automatic failover only: who agreed to it. */
+    AGREE,
     NOTE,
     PRE,
     SHUT,
@@ -274,6 +276,32 @@ public record PlanRun(
         startedMicros,
         promotedMicros,
         micros);
+  }
+
+  /** Whether nobody ordered it. */
+  public boolean automatic() {
+    return !tasks.isEmpty() && tasks.get(0).kind() == TaskKind.AGREE;
+  }
+
+  /** The same run, agreed to by others than an operator. */
+  PlanRun agreed() {
+    List<Task> more = new ArrayList<>();
+    more.add(new Task(TaskKind.AGREE, -1, Optional.empty(), -1, true));
+    more.addAll(tasks);
+    return new PlanRun(
+        id,
+        generation,
+        kind,
+        from,
+        to,
+        at,
+        more,
+        next,
+        outcomes,
+        volumes,
+        startedMicros,
+        promotedMicros,
+        endedMicros);
   }
 
   /** The tasks of such a run, in order. */

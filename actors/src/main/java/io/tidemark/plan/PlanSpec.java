@@ -8,6 +8,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.regex.Pattern;
 
 /**
@@ -19,6 +20,7 @@ import java.util.regex.Pattern;
  * @param afterLimit what becomes of it then
  * @param rpoSeconds the loss that is accepted, 0 for no objective
  * @param rtoSeconds the time that a failover may take, 0 for no objective
+ * @param automatic whether and how a failover happens without an order
  */
 public record PlanSpec(
     String name,
@@ -28,7 +30,8 @@ public record PlanSpec(
     int commitWithinSeconds,
     AfterLimit afterLimit,
     int rpoSeconds,
-    int rtoSeconds) {
+    int rtoSeconds,
+    Optional<Automatic> automatic) {
   public static final int STEPS_MAX = 32;
   public static final int VOLUMES_MAX = 64;
   public static final int HOOKS_MAX = 16;
@@ -93,8 +96,73 @@ public record PlanSpec(
    */
   public record Start(String listen, String backing) {}
 
+  /**
+   * Failover without an order, when the source is silent and a third site agrees.
+   *
+   * @param witness that site
+   * @param afterSeconds how long the source has to be silent; at least a lease in any case
+   * @param config another one after each change, so that nothing of an earlier one counts
+   */
+  public record Automatic(String witness, int afterSeconds, UUID config) {
+    public static final int AFTER_SECONDS_DEFAULT = 30;
+
+    /** With a configuration that never was before. */
+    public static Automatic of(String witness, int afterSeconds) {
+      return new Automatic(witness, afterSeconds, UUID.randomUUID());
+    }
+  }
+
+  /** What an older version stored has no automatic failover. */
   public PlanSpec {
     steps = List.copyOf(steps);
+    automatic = automatic == null ? Optional.empty() : automatic;
+  }
+
+  public PlanSpec(
+      String name,
+      List<Step> steps,
+      String source,
+      String target,
+      int commitWithinSeconds,
+      AfterLimit afterLimit,
+      int rpoSeconds,
+      int rtoSeconds) {
+    this(
+        name,
+        steps,
+        source,
+        target,
+        commitWithinSeconds,
+        afterLimit,
+        rpoSeconds,
+        rtoSeconds,
+        Optional.empty());
+  }
+
+  /** The same with other automatic failover. */
+  public PlanSpec with(Optional<Automatic> other) {
+    return new PlanSpec(
+        name,
+        steps,
+        source,
+        target,
+        commitWithinSeconds,
+        afterLimit,
+        rpoSeconds,
+        rtoSeconds,
+        other);
+  }
+
+  private void check(Automatic wanted) {
+    if (wanted.witness().isBlank()
+        || wanted.witness().equals(source)
+        || wanted.witness().equals(target)) {
+      throw invalid(
+          "the witness of plan '%s' is a third site, neither '%s' nor '%s'", name, source, target);
+    }
+    if (wanted.afterSeconds() < 1 || wanted.afterSeconds() > LIMIT_SECONDS_MAX) {
+      throw invalid("automatic failover comes after 1 to %d s of silence", LIMIT_SECONDS_MAX);
+    }
   }
 
   /** Of all steps, in order. */
@@ -129,6 +197,7 @@ public record PlanSpec(
         || rtoSeconds < 0) {
       throw invalid("times are in seconds, from 0; the commit's at most %d", COMMIT_SECONDS_MAX);
     }
+    automatic.ifPresent(this::check);
     Set<VolumeName> seen = new LinkedHashSet<>();
     Set<String> names = new LinkedHashSet<>();
     for (Step step : steps) {

@@ -1,6 +1,7 @@
 package io.tidemark.plan;
 
 import com.fasterxml.jackson.annotation.JsonTypeName;
+import io.tidemark.plan.PlanEvent.AutomaticSet;
 import io.tidemark.plan.PlanEvent.PlanCreated;
 import io.tidemark.plan.PlanEvent.RunBegan;
 import io.tidemark.plan.PlanEvent.RunEnded;
@@ -241,6 +242,9 @@ public sealed interface PlanState extends TidemarkMessage {
     if (event instanceof SourceFenced e) {
       return fenced(live, e);
     }
+    if (event instanceof AutomaticSet e) {
+      return with(live, live.spec().with(e.automatic()));
+    }
     if (event instanceof RunResumed && live instanceof Failed failed) {
       return new Active(failed.spec(), failed.current());
     }
@@ -256,6 +260,28 @@ public sealed interface PlanState extends TidemarkMessage {
       }
     }
     throw new IllegalStateException("no transition for " + event + " in " + live.text());
+  }
+
+  private static PlanState with(Live live, PlanSpec spec) {
+    if (live instanceof Ready ready) {
+      return new Ready(spec, ready.generation(), ready.last());
+    }
+    if (live instanceof Active active) {
+      return new Active(spec, active.current());
+    }
+    if (live instanceof Failed failed) {
+      return new Failed(spec, failed.current(), failed.code(), failed.reason());
+    }
+    if (live instanceof Tested tested) {
+      return new Tested(spec, tested.current());
+    }
+    if (live instanceof FailedOver over) {
+      return new FailedOver(spec, over.current(), over.untilMicros());
+    }
+    if (live instanceof Committed committed) {
+      return new Committed(spec, committed.current());
+    }
+    return new Elsewhere(spec, ((Elsewhere) live).note());
   }
 
   private static PlanState ended(Active active, long micros) {

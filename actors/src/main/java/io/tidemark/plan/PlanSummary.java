@@ -1,6 +1,7 @@
 package io.tidemark.plan;
 
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.witness.LeaseReport;
 import java.util.Optional;
 
 /**
@@ -14,6 +15,7 @@ import java.util.Optional;
  * @param commitUntilMicros until when a failover waits for its commit, 0 for ever or not at all
  * @param code why it failed
  * @param reason the same in a sentence, or why the task under way has to wait; empty otherwise
+ * @param lease of automatic failover, as that site sees it
  */
 public record PlanSummary(
     PlanSpec spec,
@@ -23,4 +25,21 @@ public record PlanSummary(
     Optional<PlanRun> run,
     long commitUntilMicros,
     Optional<ErrorCode> code,
-    String reason) {}
+    String reason,
+    Optional<LeaseReport> lease) {
+  public PlanSummary {
+    lease = lease == null ? Optional.empty() : lease;
+  }
+
+  public PlanSummary(
+      PlanSpec spec,
+      String site,
+      long generation,
+      String state,
+      Optional<PlanRun> run,
+      long commitUntilMicros,
+      Optional<ErrorCode> code,
+      String reason) {
+    this(spec, site, generation, state, run, commitUntilMicros, code, reason, Optional.empty());
+  }
+}

@@ -65,6 +65,7 @@ final class PlanWork {
   CompletionStage<Outcome> perform(PlanSpec spec, PlanRun run, Task task) {
     Optional<PlanRun.Volume> volume = task.volume().map(run::volume);
     return switch (task.kind()) {
+      case AGREE -> CompletableFuture.completedStage(Outcome.of("agreed before it began"));
       case NOTE -> tell(spec, run, run.kind().text());
       case TELL -> tell(spec, run, after(spec, run));
       case PRE, POST, CHECK -> hook(spec, run, task);

@@ -1,6 +1,7 @@
 package io.tidemark.plan;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 
 /**
@@ -15,6 +16,16 @@ public interface Plans {
    * repeat.
    */
   CompletionStage<PlanSummary> create(PlanSpec spec);
+
+  /**
+   * Turns automatic failover on, or off with an empty option, at both sites; the witness has to
+   * answer. {@code INVALID} for what cannot be, {@code NOT_FOUND} for a plan or a site that is not,
+   * {@code BUSY} while the plan is not {@code Ready}. Safe to repeat.
+   *
+   * @param overridden turned off although the target does not answer or has taken over
+   */
+  CompletionStage<PlanSummary> automatic(
+      String name, Optional<PlanSpec.Automatic> automatic, boolean overridden);
 
   /** In name order, as this site knows them. */
   CompletionStage<List<PlanSummary>> list();

@@ -16,6 +16,8 @@ import akka.persistence.typed.javadsl.ReplyEffect;
 import akka.persistence.typed.javadsl.RetentionCriteria;
 import akka.persistence.typed.javadsl.SignalHandler;
 import com.fasterxml.jackson.annotation.JsonTypeName;
+import io.tidemark.plan.PlanAutomatic.Wish;
+import io.tidemark.plan.PlanEvent.AutomaticSet;
 import io.tidemark.plan.PlanEvent.PlanCreated;
 import io.tidemark.plan.PlanEvent.RunBegan;
 import io.tidemark.plan.PlanEvent.RunEnded;
@@ -40,6 +42,7 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.serialization.TidemarkMessage;
 import io.tidemark.site.SiteEvent;
+import io.tidemark.witness.LeaseKeeper;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -94,13 +97,34 @@ public final class RecoveryPlan
   public record NoteRun(PlanNote note, ActorRef<Reply> replyTo)
       implements Command, TidemarkMessage {}
 
+  /**
+   * Turns automatic failover on or off. Replies {@link Summary} once it is stored, and, when it is
+   * turned off at the source, all volumes and attached taps are free of leases; {@code NOT_FOUND};
+   * {@code INVALID} for what cannot be; {@code BUSY} unless the plan is {@code Ready}. Safe to
+   * repeat.
+   *
+   * @param overridden turned off whatever the plan is at
+   */
+  @JsonTypeName("set-plan-automatic")
+  public record SetAutomatic(
+      Optional<PlanSpec.Automatic> automatic, boolean overridden, ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
   /** Nothing: whoever is told it is in memory, and so goes on (P1). No reply. */
   @JsonTypeName("wake-plan")
   public record Wake() implements Command, TidemarkMessage {}
 
   private record Surveyed(
-      BeginRun request, List<PlanRun.Volume> volumes, long generation, Throwable failure)
+      BeginRun request,
+      Optional<Wish> wish,
+      List<PlanRun.Volume> volumes,
+      long generation,
+      Throwable failure)
       implements Command {}
+
+  private record TakeOver(Wish wish) implements Command {}
+
+  private record Unguarded(SetAutomatic request, Optional<Refusal> failure) implements Command {}
 
   private record Performed(UUID run, int task, Outcome outcome, Throwable failure)
       implements Command {}
@@ -144,12 +168,14 @@ public final class RecoveryPlan
       MicroClock clock,
       Duration retryEvery,
       Duration taskLimit,
-      Consumer<SiteEvent> events) {}
+      Consumer<SiteEvent> events,
+      PlanAutomatic.Parts automatic) {}
 
   private final ActorContext<Command> context;
   private final TimerScheduler<Command> timers;
   private final String name;
   private final Parts parts;
+  private final PlanAutomatic automatic;
 
   // What follows lasts as long as the actor, not the plan.
   private boolean surveying;
@@ -177,6 +203,10 @@ public final class RecoveryPlan
     this.timers = timers;
     this.name = name;
     this.parts = parts;
+    ActorRef<Command> self = context.getSelf();
+    this.automatic =
+        new PlanAutomatic(
+            context, parts.automatic(), wish -> self.tell(new TakeOver(wish)), this::tell);
   }
 
   @Override
@@ -194,6 +224,7 @@ public final class RecoveryPlan
         .onCommand(CreatePlan.class, this::onCreate)
         .onCommand(GetPlan.class, c -> notFound(c.replyTo()))
         .onCommand(BeginRun.class, c -> notFound(c.replyTo()))
+        .onCommand(SetAutomatic.class, c -> notFound(c.replyTo()))
         .onCommand(NoteRun.class, c -> notFound(c.replyTo()));
     handlers
         .forStateType(Live.class)
@@ -201,6 +232,9 @@ public final class RecoveryPlan
         .onCommand(GetPlan.class, this::onGet)
         .onCommand(BeginRun.class, this::onBegin)
         .onCommand(NoteRun.class, this::onNote)
+        .onCommand(SetAutomatic.class, this::onSetAutomatic)
+        .onCommand(TakeOver.class, this::onTakeOver)
+        .onCommand(Unguarded.class, this::onUnguarded)
         .onCommand(Surveyed.class, this::onSurveyed);
     handlers
         .forStateType(Active.class)
@@ -216,6 +250,8 @@ public final class RecoveryPlan
         .onCommand(Wake.class, c -> Effect().noReply())
         // Outcomes of what was begun for a run that is over since.
         .onCommand(Surveyed.class, c -> Effect().noReply())
+        .onCommand(TakeOver.class, c -> Effect().noReply())
+        .onCommand(Unguarded.class, c -> Effect().noReply())
         .onCommand(Performed.class, c -> Effect().noReply())
         .onCommand(Retry.class, c -> Effect().noReply())
         .onCommand(Watch.class, c -> Effect().noReply())
@@ -243,7 +279,7 @@ public final class RecoveryPlan
   }
 
   private ReplyEffect<PlanEvent, PlanState> onCreateAgain(Live state, CreatePlan c) {
-    return state.spec().equals(c.spec())
+    return state.spec().with(Optional.empty()).equals(c.spec().with(Optional.empty()))
         ? Effect().reply(c.replyTo(), new Summary(summary(state)))
         : refused(
             c.replyTo(),
@@ -283,12 +319,15 @@ public final class RecoveryPlan
     long generation = state.generation();
     context.pipeToSelf(
         parts.survey().volumes(state.spec(), c.order(), from, parts.here()),
-        (volumes, failure) -> new Surveyed(c, volumes, generation, failure));
+        (volumes, failure) -> new Surveyed(c, Optional.empty(), volumes, generation, failure));
     return Effect().noReply();
   }
 
   private ReplyEffect<PlanEvent, PlanState> onSurveyed(Live state, Surveyed c) {
     surveying = false;
+    if (c.wish().isPresent()) {
+      return takeOver(state, c, c.wish().get());
+    }
     ActorRef<Reply> replyTo = c.request().replyTo();
     if (c.failure() != null) {
       return refused(replyTo, refusal(c.failure()));
@@ -345,6 +384,98 @@ public final class RecoveryPlan
         .thenReply(replyTo, next -> (Reply) new Summary(summary((Live) next)));
   }
 
+  // ---- automatic failover ---------------------------------------------------------------------
+
+  /** Both votes are this site's: the run begins unless a guard rail forbids it (P8). */
+  private ReplyEffect<PlanEvent, PlanState> onTakeOver(Live state, TakeOver c) {
+    Optional<Refusal> refusal = refuse(state, c.wish());
+    if (refusal.isPresent()) {
+      automatic.answer(c.wish(), refusal);
+      return Effect().noReply();
+    }
+    surveying = true;
+    RunOrder order = new RunOrder(Kind.FORCED, "latest", List.of(ErrorCode.SECOND_PRIMARY));
+    BeginRun request = new BeginRun(order, context.getSystem().ignoreRef());
+    long generation = state.generation();
+    context.pipeToSelf(
+        parts.survey().volumes(state.spec(), order, state.spec().other(parts.here()), parts.here()),
+        (volumes, failure) ->
+            new Surveyed(request, Optional.of(c.wish()), volumes, generation, failure));
+    return Effect().noReply();
+  }
+
+  private Optional<Refusal> refuse(Live state, Wish wish) {
+    if (surveying || !(state instanceof PlanState.Ready) || !automatic.isCurrent(wish)) {
+      return Optional.of(new Refusal(ErrorCode.BUSY, "plan '" + name + "' is " + state.text()));
+    }
+    return Optional.empty();
+  }
+
+  private ReplyEffect<PlanEvent, PlanState> takeOver(Live state, Surveyed c, Wish wish) {
+    Optional<Refusal> refusal =
+        c.failure() != null
+            ? Optional.of(refusal(c.failure()))
+            : state.generation() != c.generation()
+                ? Optional.of(new Refusal(ErrorCode.BUSY, "plan '" + name + "' has changed"))
+                : refuse(state, wish);
+    if (refusal.isPresent()) {
+      automatic.answer(wish, refusal);
+      return Effect().noReply();
+    }
+    String from = state.spec().other(parts.here());
+    PlanRun run = run(state, Kind.FORCED, wish.claim(), from, "latest", c.volumes()).agreed();
+    return Effect()
+        .persist(
+            List.<PlanEvent>of(
+                new RunBegan(run), new TaskDone(0, Outcome.of(wish.agreed()), now())))
+        .thenRun(() -> tell("plan-automatic-failover", "fails over by itself: " + wish.agreed()))
+        .thenRun(this::goOn)
+        .thenRun(() -> automatic.answer(wish, Optional.empty()))
+        .thenNoReply();
+  }
+
+  private ReplyEffect<PlanEvent, PlanState> onSetAutomatic(Live state, SetAutomatic c) {
+    if (state.spec().automatic().equals(c.automatic())) {
+      return Effect().reply(c.replyTo(), new Summary(summary(state)));
+    }
+    if (surveying || !(state instanceof PlanState.Ready) && !c.overridden()) {
+      return refused(c.replyTo(), PlanAutomatic.busy(name, state.text()));
+    }
+    try {
+      state.spec().with(c.automatic()).checked();
+    } catch (Refusal e) {
+      return refused(c.replyTo(), e);
+    }
+    if (c.automatic().isEmpty() && automatic.keeper().isPresent()) {
+      ActorRef<LeaseKeeper.Unguarded> freed =
+          context.messageAdapter(
+              LeaseKeeper.Unguarded.class, done -> new Unguarded(c, done.failure()));
+      automatic.keeper().get().tell(new LeaseKeeper.Unguard(freed));
+      return Effect().noReply();
+    }
+    return set(c);
+  }
+
+  private ReplyEffect<PlanEvent, PlanState> onUnguarded(Live state, Unguarded c) {
+    return c.failure().isPresent()
+        ? refused(c.request().replyTo(), c.failure().get())
+        : set(c.request());
+  }
+
+  private ReplyEffect<PlanEvent, PlanState> set(SetAutomatic c) {
+    return Effect()
+        .persist((PlanEvent) new AutomaticSet(c.automatic(), now()))
+        .thenRun(automatic::follow)
+        .thenRun(
+            () ->
+                tell(
+                    "plan-automatic-set",
+                    c.automatic()
+                        .map(a -> "fails over by itself, with witness '" + a.witness() + "'")
+                        .orElse("fails over by order only")))
+        .thenReply(c.replyTo(), next -> (Reply) new Summary(summary((Live) next)));
+  }
+
   // ---- carrying it out ------------------------------------------------------------------------
 
   /** Begins the task that is next, or waits for what else is to come (P1). */
@@ -352,6 +483,7 @@ public final class RecoveryPlan
     timers.cancel(RETRY);
     timers.cancel(WATCH);
     waitsFor = "";
+    automatic.follow(state);
     if (state instanceof Active active) {
       taskBegunMicros = now();
       perform(active);
@@ -526,7 +658,8 @@ public final class RecoveryPlan
         state.run(),
         state instanceof FailedOver over ? over.untilMicros() : 0,
         code,
-        state instanceof PlanState.Failed failed ? failed.reason() : waitsFor);
+        state instanceof PlanState.Failed failed ? failed.reason() : waitsFor,
+        automatic.report());
   }
 
   private static Refusal refusal(Throwable failure) {
@@ -560,7 +693,14 @@ public final class RecoveryPlan
 
   @Override
   public SignalHandler<PlanState> signalHandler() {
-    return newSignalHandlerBuilder().onSignal(RecoveryCompleted.instance(), this::goOn).build();
+    return newSignalHandlerBuilder()
+        .onSignal(
+            RecoveryCompleted.instance(),
+            state -> {
+              automatic.restarted();
+              goOn(state);
+            })
+        .build();
   }
 
   @Override

@@ -40,6 +40,8 @@
  *   <li>P6 A hook may be run more than once; its time is limited.
  *   <li>P7 A rolled back volume goes on in an epoch that is above both sites' epochs, so that
  *       nobody else ever wrote in it.
+ *   <li>P8 A failover that nobody ordered begins only at a target that has its own site's vote and
+ *       the witness', and with all guard rails on; see {@link io.tidemark.witness}.
  * </ol>
  */
 package io.tidemark.plan;

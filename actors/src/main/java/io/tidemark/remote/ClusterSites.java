@@ -4,6 +4,7 @@ import akka.actor.Address;
 import akka.actor.typed.ActorSystem;
 import akka.actor.typed.DispatcherSelector;
 import akka.actor.typed.Props;
+import akka.actor.typed.javadsl.Adapter;
 import akka.cluster.ClusterEvent.CurrentClusterState;
 import akka.cluster.Member;
 import akka.cluster.MemberStatus;
@@ -11,6 +12,7 @@ import akka.cluster.typed.Cluster;
 import akka.cluster.typed.Down;
 import akka.pattern.AskTimeoutException;
 import com.typesafe.config.Config;
+import io.tidemark.artery.DialledConnections;
 import io.tidemark.position.MicroClock;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
@@ -124,11 +126,26 @@ public final class ClusterSites implements RemoteSites {
                 clock,
                 System::nanoTime,
                 events,
+                address -> sites.breakOff(address, settings.silence()),
                 sites.clusterMicros,
                 sites.known)),
         "site-watch",
         DispatcherSelector.blocking());
     return sites;
+  }
+
+  /** Else TCP would wait about as long as the line was cut before it tries again. */
+  private void breakOff(Address node, Duration silence) {
+    int count =
+        DialledConnections.of(Adapter.toClassic(system))
+            .breakOff(node.getHost().orElse(""), node.getPort().orElse(0), silence);
+    if (count > 0) {
+      LOG.debug(
+          "{} said nothing for {} s: {} connections to it are broken off",
+          SiteWatch.hostPort(node),
+          silence.toSeconds(),
+          count);
+    }
   }
 
   /**

@@ -42,6 +42,9 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
   /** The status of a node that is remembered and no member. */
   static final String ABSENT = "Absent";
 
+  /** In polls. */
+  private static final int SILENT_ASKED_EVERY = 2;
+
   sealed interface Message {}
 
   private record Look() implements Message {}
@@ -63,6 +66,7 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
    *
    * @param question what each node is asked
    * @param seeds of other sites, as configured
+   * @param silent told of each node that has been silent for too long, at each look
    * @param clusterMicros when the cluster's first node was started, as far as is known
    * @param published where the sites are kept for {@link ClusterSites}
    */
@@ -77,6 +81,7 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
       MicroClock clock,
       LongSupplier nanos,
       Consumer<SiteEvent> events,
+      Consumer<Address> silent,
       AtomicLong clusterMicros,
       AtomicReference<List<RemoteSite>> published) {}
 
@@ -115,9 +120,12 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
     long nanos = parts.nanos().getAsLong();
     nodes.forEach(
         (address, node) -> {
-          node.silentFor(nanos, parts.settings().silence(), now());
+          boolean silent = node.silentFor(nanos, parts.settings().silence(), now());
+          if (silent) {
+            parts.silent().accept(address);
+          }
           if (node.ask()) {
-            ask(address);
+            ask(address, silent);
           }
         });
     publish();
@@ -130,7 +138,8 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
       if (!member.address().equals(cluster.selfMember().address()) && !gone(member)) {
         present.add(member.address());
         nodes
-            .computeIfAbsent(member.address(), a -> new WatchedNode(now()))
+            .computeIfAbsent(
+                member.address(), a -> new WatchedNode(now(), parts.nanos().getAsLong()))
             .is(member.dataCenter(), member.status().toString(), member.uniqueAddress().longUid());
       }
     }
@@ -165,23 +174,32 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
                         address -> {
                           absent.add(address);
                           nodes
-                              .computeIfAbsent(address, a -> new WatchedNode(now()))
+                              .computeIfAbsent(
+                                  address, a -> new WatchedNode(now(), parts.nanos().getAsLong()))
                               .is(site, ABSENT);
                         }));
     for (Address seed : parts.seeds()) {
       if (!members.contains(seed) && absent.add(seed)) {
-        nodes.computeIfAbsent(seed, a -> new WatchedNode(now())).is(ABSENT);
+        nodes
+            .computeIfAbsent(seed, a -> new WatchedNode(now(), parts.nanos().getAsLong()))
+            .is(ABSENT);
       }
     }
     return absent;
   }
 
-  private void ask(Address node) {
+  /**
+   * Who is silent is asked again soon: what was asked before its line was back is lost, and the
+   * answer to the first question after that is what is waited for.
+   */
+  private void ask(Address node, boolean silent) {
+    Duration within =
+        silent
+            ? parts.settings().every().multipliedBy(SILENT_ASKED_EVERY)
+            : parts.settings().silence();
     getContext()
         .pipeToSelf(
-            parts
-                .gateways()
-                .timed(node, parts.question(), parts.settings().silence(), parts.clock()::micros),
+            parts.gateways().timed(node, parts.question(), within, parts.clock()::micros),
             (answer, failure) -> failure == null ? new Heard(node, answer) : new Silent(node));
   }
 
@@ -200,7 +218,7 @@ final class SiteWatch extends AbstractBehavior<SiteWatch.Message> {
         parts.islands().together(heard.node());
         tellOfClock(heard.node(), node);
       } else {
-        node.is(said);
+        node.is(said, parts.nanos().getAsLong());
         parts.islands().apart(heard.node(), said);
       }
       publish();

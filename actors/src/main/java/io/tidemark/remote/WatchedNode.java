@@ -24,8 +24,9 @@ final class WatchedNode {
   private boolean clockWrong;
   private long heardNanos;
 
-  WatchedNode(MicroTime now) {
+  WatchedNode(MicroTime now, long nanos) {
     this.since = now;
+    this.heardNanos = nanos;
   }
 
   /** Empty until it is known. */
@@ -49,8 +50,9 @@ final class WatchedNode {
   }
 
   /** It answered, and is no member. */
-  void is(SiteQuery.Description said) {
+  void is(SiteQuery.Description said, long nanos) {
     asking = false;
+    heardNanos = nanos;
     if (site.isEmpty()) {
       site = said.site();
     }
@@ -98,12 +100,15 @@ final class WatchedNode {
     }
   }
 
-  void silentFor(long nanos, Duration limit, MicroTime now) {
-    if (reachable && nanos - heardNanos > limit.toNanos()) {
+  /** Whether it has said nothing for so long. */
+  boolean silentFor(long nanos, Duration limit, MicroTime now) {
+    boolean silent = nanos - heardNanos > limit.toNanos();
+    if (silent && reachable) {
       reachable = false;
       since = now;
       samples.clear();
     }
+    return silent;
   }
 
   Optional<ClockOffset> clock() {

@@ -35,7 +35,7 @@ public final class LaneGauge {
    * @param oldestMicros time of the oldest write that the target lacks, 0 when it has all
    * @param sourceMicros when the source was last heard of, 0 for never
    * @param targetMicros when the target was last heard of, 0 for never
-   * @param lineBytes bytes packed for the line, of {@code lineRawBytes} bytes of data
+   * @param sent what became of the data that was packed; a copy
    */
   public record Reading(
       boolean connected,
@@ -50,9 +50,7 @@ public final class LaneGauge {
       long oldestMicros,
       long sourceMicros,
       long targetMicros,
-      long lineBytes,
-      long lineRawBytes,
-      String kinds) {}
+      PackCounts sent) {}
 
   private final Deque<Sent> sent = new ArrayDeque<>();
   private final PackCounts counts = new PackCounts();
@@ -171,6 +169,8 @@ public final class LaneGauge {
       oldest = sent.isEmpty() ? oldestUnsent() : sent.peek().firstMicros();
     }
     long rawBytes = progress == null ? ackedRawBytes : progress.rawBytes();
+    PackCounts copy = new PackCounts();
+    copy.add(counts);
     return new Reading(
         connected,
         resync,
@@ -184,9 +184,7 @@ public final class LaneGauge {
         oldest,
         sourceMicros,
         targetMicros,
-        counts.sentBytes(),
-        counts.rawBytes(),
-        counts.toString());
+        copy);
   }
 
   /**

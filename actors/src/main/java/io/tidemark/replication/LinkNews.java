@@ -15,6 +15,9 @@ public sealed interface LinkNews {
   /** The hashes that {@link Parcel.AskHashes} asked for, 32 bytes a block. */
   record Hashes(int id, ByteBuffer hashes) implements LinkNews {}
 
+  /** The other site can unpack segments of version 2, with pieces like other blocks. */
+  record TakesSimilar() implements LinkNews {}
+
   /** The other site is there. */
   record Alive() implements LinkNews {}
 }

@@ -11,11 +11,14 @@ import io.tidemark.segment.SegmentMeta;
 import io.tidemark.segment.SegmentStore;
 import io.tidemark.wan.KnownContent;
 import io.tidemark.wan.SegmentPacker;
+import io.tidemark.wan.SimilarContent;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
+import java.util.function.BooleanSupplier;
 
 /**
  * Makes parcels of a volume's history: fetches a segment's data and what it replaced, and packs it
@@ -33,6 +36,9 @@ final class Packing {
   private final MicroClock clock;
   private final LaneGauge gauge;
   private final KnownContent known;
+  private final SimilarContent similar;
+  private final BooleanSupplier takesSimilar;
+  private final Executor workers;
   private final ByteBudget budget;
   private final int level;
   private final long baseEveryMicros;
@@ -42,6 +48,9 @@ final class Packing {
 
   /**
    * @param known what was sent on this line, and is at the target
+   * @param similar where the volume's content was written last
+   * @param takesSimilar whether the target can unpack what resembles other blocks
+   * @param workers where content is looked up
    * @param budget what is read ahead at most
    * @param baseMin before it, but for the empty base, the sites may differ
    */
@@ -53,6 +62,9 @@ final class Packing {
       MicroClock clock,
       LaneGauge gauge,
       KnownContent known,
+      SimilarContent similar,
+      BooleanSupplier takesSimilar,
+      Executor workers,
       ByteBudget budget,
       int level,
       Duration baseEvery,
@@ -64,6 +76,9 @@ final class Packing {
     this.clock = clock;
     this.gauge = gauge;
     this.known = known;
+    this.similar = similar;
+    this.takesSimilar = takesSimilar;
+    this.workers = workers;
     this.budget = budget;
     this.level = level;
     this.baseEveryMicros = baseEvery.toNanos() / 1_000;
@@ -71,12 +86,13 @@ final class Packing {
   }
 
   /** What an entry is sent as, once it is packed. */
-  record Ready(JournalEntry entry, byte[] data, byte[] previous, long base) {}
+  record Ready(
+      JournalEntry entry, byte[] data, byte[] previous, long base, SegmentPacker.Similar similar) {}
 
   /** Fetches what packing needs. */
   CompletionStage<Ready> fetch(JournalEntry entry) {
     if (!(entry instanceof JournalEntry.Segment segment)) {
-      return CompletableFuture.completedStage(new Ready(entry, null, null, 0));
+      return CompletableFuture.completedStage(new Ready(entry, null, null, 0, null));
     }
     SegmentMeta meta = segment.meta();
     return budget
@@ -87,13 +103,34 @@ final class Packing {
               return data(segment)
                   .thenCombine(
                       previous(meta, against),
-                      (data, previous) -> new Ready(entry, data, previous, against));
-            });
+                      (data, previous) -> new Ready(entry, data, previous, against, null));
+            })
+        .thenComposeAsync(ready -> resembling(meta, ready), workers);
   }
 
-  /** Of a segment, until it is packed: its data and what that replaced. */
+  /** Of a segment, until it is packed: its data, what that replaced, what it resembles. */
   private static long held(SegmentMeta meta) {
-    return 2 * meta.dataBytes();
+    return 3 * meta.dataBytes();
+  }
+
+  /** Adds what the data resembles, as of the same position. */
+  private CompletionStage<Ready> resembling(SegmentMeta meta, Ready ready) {
+    long[] blocks = similar.lookUp(meta, ready.data(), ready.previous());
+    List<SegmentPacker.Read> reads = SegmentPacker.reads(meta, blocks);
+    if (ready.base() == 0 || reads.isEmpty() || !takesSimilar.getAsBoolean()) {
+      return CompletableFuture.completedStage(ready);
+    }
+    byte[] content = new byte[ready.data().length];
+    return past.open(name, volume, ready.base())
+        .thenCompose(reader -> fill(reads, reader, content, 0))
+        .thenApply(
+            done ->
+                new Ready(
+                    ready.entry(),
+                    ready.data(),
+                    ready.previous(),
+                    ready.base(),
+                    new SegmentPacker.Similar(blocks, content)));
   }
 
   /** A position that both sites have; the same one for a while, for opening it costs. */
@@ -127,30 +164,32 @@ final class Packing {
     if (against == 0 || previous.length == 0) {
       return CompletableFuture.completedStage(previous);
     }
+    List<SegmentPacker.Read> reads = new ArrayList<>();
+    for (int i = 0; i < meta.count(); i++) {
+      if (!meta.zero(i)) {
+        reads.add(
+            new SegmentPacker.Read(
+                meta.offset(i), (int) meta.length(i), (int) meta.dataPosition(i)));
+      }
+    }
     return past.open(name, volume, against)
-        .thenCompose(reader -> fill(meta, reader, previous, 0))
+        .thenCompose(reader -> fill(reads, reader, previous, 0))
         .thenApply(done -> previous);
   }
 
   private static CompletionStage<Void> fill(
-      SegmentMeta meta, PointReader reader, byte[] previous, int from) {
+      List<SegmentPacker.Read> ranges, PointReader reader, byte[] into, int from) {
     List<CompletableFuture<Void>> reads = new ArrayList<>();
-    int next = from;
-    for (; next < meta.count() && reads.size() < READS_AT_ONCE; next++) {
-      if (!meta.zero(next)) {
-        int at = (int) meta.dataPosition(next);
-        reads.add(
-            reader
-                .read(meta.offset(next), (int) meta.length(next))
-                .thenAccept(bytes -> bytes.duplicate().get(previous, at, bytes.remaining()))
-                .toCompletableFuture());
-      }
+    int to = Math.min(ranges.size(), from + READS_AT_ONCE);
+    for (SegmentPacker.Read range : ranges.subList(from, to)) {
+      reads.add(
+          reader
+              .read(range.offset(), range.length())
+              .thenAccept(bytes -> bytes.duplicate().get(into, range.position(), bytes.remaining()))
+              .toCompletableFuture());
     }
-    int rest = next;
     CompletableFuture<Void> all = CompletableFuture.allOf(reads.toArray(CompletableFuture[]::new));
-    return rest == meta.count()
-        ? all
-        : all.thenComposeAsync(done -> fill(meta, reader, previous, rest));
+    return to == ranges.size() ? all : all.thenComposeAsync(done -> fill(ranges, reader, into, to));
   }
 
   /** Packs; for one thread at a time. */
@@ -171,7 +210,7 @@ final class Packing {
     SegmentMeta meta = segment.meta();
     try (SegmentPacker packer = new SegmentPacker(level)) {
       SegmentPacker.Packed packed =
-          packer.pack(meta, ready.data(), ready.previous(), ready.base(), known);
+          packer.pack(meta, ready.data(), ready.previous(), ready.base(), known, ready.similar());
       gauge.packed(packed.counts());
       gauge.sent(
           new Sent(

@@ -23,6 +23,7 @@ import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeEntity.Progress;
 import io.tidemark.volume.VolumeHistories;
 import io.tidemark.wan.KnownContent;
+import io.tidemark.wan.SimilarContent;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -83,6 +84,11 @@ public final class Shipping {
   private final Order order;
   private final JournalFeed feed;
   private final KnownContent known;
+  private final SimilarContent similar;
+
+  /** Said by the other site; until then, and where it is older, nothing resembles anything. */
+  private volatile boolean takesSimilar;
+
   private final CompletableFuture<KillSwitch> running = new CompletableFuture<>();
   private final CompletableFuture<Done> ended = new CompletableFuture<>();
 
@@ -93,6 +99,7 @@ public final class Shipping {
     this.parts = parts;
     this.order = order;
     this.known = new KnownContent(parts.settings().knownBlocks());
+    this.similar = new SimilarContent(parts.settings().knownBlocks());
     this.feed =
         new JournalFeed(
             parts.system(),
@@ -257,6 +264,9 @@ public final class Shipping {
             parts.clock(),
             order.gauge(),
             known,
+            similar,
+            () -> takesSimilar,
+            parts.packers(),
             new ByteBudget(parts.settings().readAheadBytesMax()),
             parts.settings().compression(),
             parts.settings().baseEvery(),
@@ -285,6 +295,8 @@ public final class Shipping {
     if (news instanceof LinkNews.Acknowledged ack) {
       order.gauge().acknowledged(ack.seq().value(), ack.parcels());
       order.acknowledged().accept(ack.seq().value());
+    } else if (news instanceof LinkNews.TakesSimilar) {
+      takesSimilar = true;
     } else if (news instanceof LinkNews.Hashes hashes && sync != null) {
       sync.heard(hashes);
     }

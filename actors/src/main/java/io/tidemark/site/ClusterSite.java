@@ -223,6 +223,12 @@ public final class ClusterSite implements Site, Replicas, Retention {
   }
 
   @Override
+  public CompletionStage<VolumeSummary> lease(VolumeName name, boolean on) {
+    return ask(name, ref -> new VolumeEntity.LeaseWrites(on, ref), VolumeEntity.Summary.class)
+        .thenApply(VolumeEntity.Summary::summary);
+  }
+
+  @Override
   public CompletionStage<List<Standing.Branch>> branches(VolumeName name) {
     return ask(name, VolumeEntity.GetBranches::new, VolumeEntity.BranchesShown.class)
         .thenApply(VolumeEntity.BranchesShown::branches);

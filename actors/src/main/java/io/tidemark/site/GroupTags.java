@@ -86,7 +86,7 @@ final class GroupTags implements KeptTags {
         .thenCompose(
             list -> {
               list.tags().forEach(found::add);
-              if (!list.more() || list.tags().isEmpty()) {
+              if (!list.more()) {
                 return CompletableFuture.completedStage(null);
               }
               if (page == PAGES_MAX) {
@@ -96,8 +96,9 @@ final class GroupTags implements KeptTags {
                         "more than %d tags would leave the window at once; shorten it in steps"
                             .formatted(PAGES_MAX * PAGE)));
               }
-              long oldest = list.tags().get(list.tags().size() - 1).timeMicros();
-              return between(found, fromMicros, oldest - 1, page + 1);
+              // A page may be empty, all of its tags having failed: there are older ones all the
+              // same.
+              return between(found, fromMicros, list.untilMicros() - 1, page + 1);
             });
   }
 

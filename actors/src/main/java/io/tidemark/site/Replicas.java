@@ -51,6 +51,9 @@ public interface Replicas {
   /** Fences a volume, or makes it the replica of a link. */
   CompletionStage<VolumeSummary> demote(VolumeName name, Demotion demotion);
 
+  /** Has the volume's taps acknowledge writes only while they have a lease, or not any more. */
+  CompletionStage<VolumeSummary> lease(VolumeName name, boolean on);
+
   /** Lines of history that the volume left, oldest first. */
   CompletionStage<List<Standing.Branch>> branches(VolumeName name);
 

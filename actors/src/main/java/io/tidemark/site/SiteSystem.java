@@ -21,6 +21,7 @@ import akka.cluster.typed.JoinSeedNodes;
 import com.datastax.oss.driver.api.core.CqlSession;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
+import io.tidemark.artery.ArteryTls;
 import io.tidemark.cassandra.CassandraSettings;
 import io.tidemark.group.Groups;
 import io.tidemark.journal.ClusterJournal;
@@ -39,6 +40,7 @@ import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeHistories;
 import io.tidemark.volume.VolumeParts;
 import io.tidemark.volume.VolumeSettings;
+import io.tidemark.witness.ClusterWitness;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -197,6 +199,7 @@ public final class SiteSystem {
     tags.ask(groups);
     ClusterSites remotes = ClusterSites.start(system, config, parts.clock(), events);
     VolumeCommand.serve(remotes, site, site);
+    ClusterWitness.start(system, remotes, parts.fence());
     return new SiteSystem(system, site, journal, histories, groups, remotes, events);
   }
 

@@ -16,8 +16,11 @@ import java.util.UUID;
  * @param origin of a replica: where it is written from, in words; of a fenced volume: why
  * @param branch the line of history that the volume goes on with
  * @param branches lines that it left, oldest first, at most {@link #BRANCHES_MAX}
+ * @param leased whether a tap may acknowledge writes only while it has a lease, because another
+ *     site may take over without an order
  */
-public record Standing(Role role, UUID link, String origin, String branch, List<Branch> branches) {
+public record Standing(
+    Role role, UUID link, String origin, String branch, List<Branch> branches, boolean leased) {
   /** Lines of history that a volume keeps beside its own; a further fork is refused. */
   public static final int BRANCHES_MAX = 32;
 
@@ -28,7 +31,7 @@ public record Standing(Role role, UUID link, String origin, String branch, List<
 
   /** A volume that was never replicated. */
   static final Standing PRIMARY =
-      new Standing(Role.PRIMARY, NO_LINK, "", RecoveryPoint.MAIN_BRANCH, List.of());
+      new Standing(Role.PRIMARY, NO_LINK, "", RecoveryPoint.MAIN_BRANCH, List.of(), false);
 
   /** Who may write a volume. */
   public enum Role {
@@ -80,24 +83,28 @@ public record Standing(Role role, UUID link, String origin, String branch, List<
   }
 
   Standing replicaOf(UUID newLink, String from) {
-    return new Standing(Role.REPLICA, newLink, from, branch, branches);
+    return new Standing(Role.REPLICA, newLink, from, branch, branches, leased);
   }
 
   Standing fenced(String reason) {
-    return new Standing(Role.FENCED, NO_LINK, reason, branch, branches);
+    return new Standing(Role.FENCED, NO_LINK, reason, branch, branches, leased);
   }
 
   Standing primary(String newBranch) {
-    return new Standing(Role.PRIMARY, NO_LINK, "", newBranch, branches);
+    return new Standing(Role.PRIMARY, NO_LINK, "", newBranch, branches, leased);
   }
 
   Standing on(String newBranch) {
-    return new Standing(role, link, origin, newBranch, branches);
+    return new Standing(role, link, origin, newBranch, branches, leased);
+  }
+
+  Standing leased(boolean on) {
+    return new Standing(role, link, origin, branch, branches, on);
   }
 
   Standing withBranch(Branch left) {
     List<Branch> more = new ArrayList<>(branches);
     more.add(left);
-    return new Standing(role, link, origin, branch, List.copyOf(more));
+    return new Standing(role, link, origin, branch, List.copyOf(more), leased);
   }
 }

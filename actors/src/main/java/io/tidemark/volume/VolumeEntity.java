@@ -73,6 +73,7 @@ import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
 import io.tidemark.volume.VolumeEvent.VolumeFenced;
 import io.tidemark.volume.VolumeEvent.VolumePromoted;
+import io.tidemark.volume.VolumeEvent.WriteLeased;
 import io.tidemark.volume.VolumeState.Gone;
 import io.tidemark.volume.VolumeState.Live;
 import io.tidemark.volume.VolumeState.Resyncing;
@@ -289,6 +290,15 @@ public final class VolumeEntity
       long keepSeq,
       long keepMicros,
       ActorRef<Reply> replyTo)
+      implements Command, TidemarkMessage {}
+
+  /**
+   * Has the volume's taps acknowledge writes only while they have a lease, or not any more; a tap
+   * that is attached has to be told by itself. Replies {@link Summary}; {@code NOT_FOUND}. Safe to
+   * repeat.
+   */
+  @JsonTypeName("lease-writes")
+  public record LeaseWrites(boolean on, ActorRef<Reply> replyTo)
       implements Command, TidemarkMessage {}
 
   /** Replies {@link BranchesShown}; {@code NOT_FOUND} when there is no such volume. */
@@ -721,6 +731,7 @@ public final class VolumeEntity
         .onCommand(CreateReplica.class, this::onCreateReplica)
         .onCommand(PromoteVolume.class, c -> notFound(0, c.replyTo()))
         .onCommand(DemoteVolume.class, c -> notFound(0, c.replyTo()))
+        .onCommand(LeaseWrites.class, c -> notFound(0, c.replyTo()))
         .onCommand(GetBranches.class, c -> notFound(0, c.replyTo()))
         .onCommand(GetBranchHistory.class, c -> notFound(c.call(), c.replyTo()))
         .onCommand(GetProgress.class, c -> notFound(c.call(), c.replyTo()))
@@ -752,6 +763,7 @@ public final class VolumeEntity
         .onCommand(PromoteVolume.class, this::onPromote)
         .onCommand(DemoteVolume.class, this::onDemote)
         .onCommand(TailCounted.class, this::onTailCounted)
+        .onCommand(LeaseWrites.class, this::onLeaseWrites)
         .onCommand(GetBranches.class, this::onGetBranches)
         .onCommand(GetBranchHistory.class, this::onGetBranchHistory)
         .onCommand(GetProgress.class, this::onGetProgress)
@@ -1308,6 +1320,14 @@ public final class VolumeEntity
             "volume '%s' is fenced, but its history could not be read; try again".formatted(name)));
   }
 
+  private ReplyEffect<VolumeEvent, VolumeState> onLeaseWrites(Live state, LeaseWrites c) {
+    return state.ledger().standing().leased() == c.on()
+        ? Effect().reply(c.replyTo(), new Summary(summary(state)))
+        : Effect()
+            .persist((VolumeEvent) new WriteLeased(c.on(), now()))
+            .thenReply(c.replyTo(), next -> new Summary(summary((Live) next)));
+  }
+
   private ReplyEffect<VolumeEvent, VolumeState> onGetBranches(Live state, GetBranches c) {
     return Effect().reply(c.replyTo(), new BranchesShown(state.ledger().standing().branches()));
   }
@@ -1505,7 +1525,8 @@ public final class VolumeEntity
         state.openSync().isPresent(),
         ledger.settings().synchronous(),
         ledger.continuity().sinceSession(),
-        ledger.continuity().ownSession());
+        ledger.continuity().ownSession(),
+        ledger.standing().leased() && ledger.standing().role() == Standing.Role.PRIMARY);
   }
 
   // ---- index ----------------------------------------------------------------------------------

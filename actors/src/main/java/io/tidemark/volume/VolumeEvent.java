@@ -249,6 +249,10 @@ public sealed interface VolumeEvent extends TidemarkMessage {
   @JsonTypeName("volume-promoted")
   record VolumePromoted(String branch, boolean forced, long timeMicros) implements VolumeEvent {}
 
+  /** From now on a tap needs a lease to acknowledge writes, or needs none any more. */
+  @JsonTypeName("write-leased")
+  record WriteLeased(boolean on, long timeMicros) implements VolumeEvent {}
+
   /** A replica goes on with a line of history, as its source does. */
   @JsonTypeName("branch-followed")
   record BranchFollowed(String branch) implements VolumeEvent {}

@@ -38,6 +38,7 @@ import io.tidemark.volume.VolumeEvent.VolumeCreated;
 import io.tidemark.volume.VolumeEvent.VolumeDeleted;
 import io.tidemark.volume.VolumeEvent.VolumeFenced;
 import io.tidemark.volume.VolumeEvent.VolumePromoted;
+import io.tidemark.volume.VolumeEvent.WriteLeased;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -384,6 +385,7 @@ public sealed interface VolumeState extends TidemarkMessage {
     if (event instanceof ReplicaMade
         || event instanceof VolumeFenced
         || event instanceof VolumePromoted
+        || event instanceof WriteLeased
         || event instanceof BranchFollowed) {
       return standing(ledger, event);
     }
@@ -418,6 +420,9 @@ public sealed interface VolumeState extends TidemarkMessage {
     }
     if (event instanceof BranchFollowed e) {
       return standing.on(e.branch());
+    }
+    if (event instanceof WriteLeased e) {
+      return standing.leased(e.on());
     }
     throw new IllegalStateException("no transition for " + event);
   }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import akka.actor.ExtendedActorSystem;
 import akka.actor.testkit.typed.javadsl.ActorTestKit;
 import akka.actor.testkit.typed.javadsl.TestProbe;
+import akka.actor.typed.ActorRef;
 import akka.actor.typed.javadsl.Adapter;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.cbor.databind.CBORMapper;
@@ -36,6 +37,7 @@ import io.tidemark.link.LinkEvent;
 import io.tidemark.link.LinkRules;
 import io.tidemark.link.LinkSpec;
 import io.tidemark.link.LinkState;
+import io.tidemark.link.VolumeCommand;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.order.OrderKind;
 import io.tidemark.order.TapOrder;
@@ -74,6 +76,12 @@ import io.tidemark.volume.SessionKey;
 import io.tidemark.volume.VolumeEntity;
 import io.tidemark.volume.VolumeEvent;
 import io.tidemark.volume.VolumeState;
+import io.tidemark.witness.ArbiterEvent;
+import io.tidemark.witness.ArbiterState;
+import io.tidemark.witness.ArbiterWord;
+import io.tidemark.witness.LeaseReport;
+import io.tidemark.witness.PlanArbiter;
+import io.tidemark.witness.WitnessCommand;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -331,6 +339,16 @@ class EventSerializerTest {
     all.put("plan-run-resumed.1", new PlanEvent.RunResumed(8_003));
     all.put("plan-run-ended.1", new PlanEvent.RunEnded(8_004));
     all.put("plan-run-noted.1", new PlanEvent.RunNoted(new PlanNote(3, "site-1", "FailingBack")));
+    UUID config = new UUID(5, 6);
+    all.put(
+        "plan-automatic-set.1",
+        new PlanEvent.AutomaticSet(
+            Optional.of(new PlanSpec.Automatic("site-3", 30, config)), 8_006));
+    all.put("arbiter-armed.1", new ArbiterEvent.ArbiterArmed(config, "site-1", "site-2", 9_000));
+    all.put("lease-claimed.1", new ArbiterEvent.LeaseClaimed(TAP, 9_001));
+    all.put("lease-yielded.1", new ArbiterEvent.LeaseYielded(TAP, 9_002));
+    all.put("arbiter-retired.1", new ArbiterEvent.ArbiterRetired(config, 9_003));
+    all.put("write-leased.1", new VolumeEvent.WriteLeased(true, 9_004));
     all.put("plan-source-fenced.1", new PlanEvent.SourceFenced(d, 12, 8_005));
     all.put("plan-listed.1", new PlanDirectory.PlanListed("p"));
     all.put("plan-unlisted.1", new PlanDirectory.PlanUnlisted("p"));
@@ -374,7 +392,8 @@ class EventSerializerTest {
             LinkEvent.class,
             LinkDirectory.Event.class,
             PlanEvent.class,
-            PlanDirectory.Event.class)) {
+            PlanDirectory.Event.class,
+            ArbiterEvent.class)) {
       for (Class<?> type : root.getPermittedSubclasses()) {
         stored.add(type.getAnnotation(com.fasterxml.jackson.annotation.JsonTypeName.class).value());
       }
@@ -498,7 +517,17 @@ class EventSerializerTest {
     roundTrip(
         new VolumeEntity.Attached(
             new SessionGrant(
-                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1, 1)));
+                ID,
+                512,
+                Epoch.FIRST,
+                2,
+                new WriteSeq(9),
+                new MicroTime(8),
+                true,
+                false,
+                1,
+                1,
+                false)));
     TapOrder order = new TapOrder(7, OrderKind.HOLD, 99, new byte[] {1, 2});
     roundTrip(new VolumeEntity.OrderTap(order, probe.getRef()));
     roundTrip(new VolumeEntity.PassOrder(order, probe.getRef()));
@@ -624,6 +653,69 @@ class EventSerializerTest {
     TestProbe<VolumeEntity.Reply> volumes = kit.createTestProbe();
     roundTrip(new VolumeEntity.ConfirmMark(1, ID, 2, 3, 4, volumes.getRef()));
     roundTrip(new GroupDirectory.Listing(Map.of("g", List.of(new VolumeName("d")))));
+  }
+
+  /** Every state of an arbiter, what it is asked, and what plans say of leases. */
+  @Test
+  void shouldRoundTripLeases() {
+    UUID config = new UUID(5, 6);
+    ArbiterState state = ArbiterState.EMPTY;
+    roundTrip(state);
+    for (ArbiterEvent event :
+        List.of(
+            new ArbiterEvent.ArbiterArmed(config, "site-1", "site-2", 1),
+            new ArbiterEvent.LeaseClaimed(TAP, 2),
+            new ArbiterEvent.LeaseYielded(TAP, 3),
+            new ArbiterEvent.ArbiterRetired(config, 4))) {
+      state = ArbiterState.apply(state, event);
+      roundTrip(state);
+    }
+    TestProbe<PlanArbiter.Reply> probe = kit.createTestProbe();
+    ActorRef<PlanArbiter.Reply> ref = probe.getRef();
+    roundTrip(new PlanArbiter.AskVote(config, true, "site-1", "site-2", 0.5, ref));
+    roundTrip(new PlanArbiter.Claim(config, TAP, 30_000, ref));
+    roundTrip(new PlanArbiter.Yield(TAP, ref));
+    roundTrip(new PlanArbiter.Retire(config, ref));
+    roundTrip(new PlanArbiter.GetArbiter(ref));
+    ArbiterWord word =
+        new ArbiterWord(
+            "site-3", true, Optional.of(config), Optional.of(TAP), 9, true, 8, 10_000, 0.5);
+    roundTrip(new PlanArbiter.Word(word));
+    roundTrip(new PlanArbiter.Refused(ErrorCode.BUSY, "heard"));
+    roundTrip(new WitnessCommand.AskVote("p", config, true, "site-1", "site-2", 0.5));
+    roundTrip(new WitnessCommand.Claim("p", config, TAP, 30_000));
+    roundTrip(new WitnessCommand.Yield("p", TAP));
+    roundTrip(new WitnessCommand.Retire("p", config));
+    roundTrip(new WitnessCommand.Show("p"));
+    roundTrip(new WitnessCommand.Answer(word));
+    Optional<PlanSpec.Automatic> on = Optional.of(new PlanSpec.Automatic("site-3", 30, config));
+    roundTrip(
+        PlanState.apply(
+            PlanState.apply(PlanState.EMPTY, new PlanEvent.PlanCreated(PLAN, 1)),
+            new PlanEvent.AutomaticSet(on, 2)));
+    TestProbe<RecoveryPlan.Reply> plans = kit.createTestProbe();
+    roundTrip(new RecoveryPlan.SetAutomatic(on, false, plans.getRef()));
+    roundTrip(new PlanCommand.SetAutomatic("p", on, true));
+    LeaseReport report = new LeaseReport("site-2", "site-1", 9, true, "heard", "heard, too");
+    roundTrip(
+        new RecoveryPlan.Summary(
+            new PlanSummary(
+                PLAN.with(on),
+                "site-2",
+                1,
+                "Ready",
+                Optional.empty(),
+                0,
+                Optional.empty(),
+                "",
+                Optional.of(report))));
+    TestProbe<VolumeEntity.Reply> volumes = kit.createTestProbe();
+    roundTrip(new VolumeEntity.LeaseWrites(true, volumes.getRef()));
+    roundTrip(new VolumeCommand.Lease(new VolumeName("d"), true));
+    roundTrip(
+        new VolumeEntity.Attached(
+            new SessionGrant(
+                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1, 0, true)));
   }
 
   /** Every state of a plan, and what plans are asked and asked across sites. */

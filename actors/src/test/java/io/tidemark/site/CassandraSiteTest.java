@@ -4,6 +4,7 @@ import static io.tidemark.testsite.TestSite.await;
 import static io.tidemark.testsite.TestSite.get;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.datastax.oss.driver.api.core.CqlSession;
@@ -18,7 +19,9 @@ import io.tidemark.cassandra.CassandraWriterFence;
 import io.tidemark.cassandra.EmbeddedCassandra;
 import io.tidemark.cassandra.Schema;
 import io.tidemark.catalog.TagCatalog;
+import io.tidemark.group.Groups;
 import io.tidemark.group.TagRequest;
+import io.tidemark.group.TagWords;
 import io.tidemark.index.StoredIndexReader;
 import io.tidemark.index.StoredIndexWriter;
 import io.tidemark.journal.JournalSession;
@@ -33,6 +36,8 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
 import io.tidemark.retention.RetentionPolicy;
 import io.tidemark.segment.SegmentKind;
 import io.tidemark.segment.SegmentMeta;
@@ -293,7 +298,8 @@ class CassandraSiteTest {
       for (int i = 0; i < 4; i++) {
         tap.write(3);
         tap.journal();
-        var request = new TagRequest("t" + i, false, List.of(), "", i == 0 ? soon : 0);
+        String notes = i % 2 == 0 ? "Before the upgrade" : "";
+        var request = new TagRequest("t" + i, false, List.of(), notes, i == 0 ? soon : 0);
         TagSummary tag = get(node.groups().take("g", request));
         assertEquals("Committed", tag.state(), tag.reason());
         assertEquals(3L * (i + 1), tag.marks().get(0).seq());
@@ -301,10 +307,13 @@ class CassandraSiteTest {
       assertEquals(List.of("t3", "t2", "t1", "t0"), names(node, "", 100));
       assertEquals(List.of("t3", "t2"), names(node, "", 2));
       assertEquals(List.of("t1"), names(node, "t1", 100));
+      assertWordsFound(node);
       UUID group = get(node.groups().get("g")).id();
       assertTrue(events(group, "t0") > 0);
       await("t0 expired", () -> names(node, "", 100).equals(List.of("t3", "t2", "t1")));
       await("without a trace", () -> events(group, "t0") == 0);
+      assertNotFound(node.groups().resolve(name, "t0"));
+      assertNotFound(node.groups().lock("g", "t0", true));
       assertTrue(events(group, "t1") > 0);
       get(node.groups().delete("g"));
       await("the group is gone", () -> TestSite.join(node.groups().list()).isEmpty());
@@ -329,6 +338,29 @@ class CassandraSiteTest {
             volume.value())
         .one()
         .getLong(0);
+  }
+
+  private static void assertNotFound(CompletionStage<?> asked) {
+    Refusal refusal = assertThrows(Refusal.class, () -> get(asked));
+    assertEquals(ErrorCode.NOT_FOUND, refusal.code(), refusal.getMessage());
+    assertTrue(refusal.getMessage().contains("'t0'"), refusal.getMessage());
+  }
+
+  /** Words of names and of notes; page by page each is found once. */
+  private static void assertWordsFound(SiteSystem node) throws Exception {
+    TagWords words = TagWords.parse("upgrade BEFORE");
+    List<String> found = new ArrayList<>();
+    long to = Long.MAX_VALUE;
+    Groups.TagList page;
+    do {
+      page = get(node.groups().search("g", words, new TagCatalog.Query(0, to, "", 1)));
+      page.tags().forEach(tag -> found.add(tag.spec().name()));
+      to = page.untilMicros() - 1;
+    } while (page.more());
+    assertEquals(List.of("t2", "t0"), found);
+    TagCatalog.Query all = new TagCatalog.Query(0, Long.MAX_VALUE, "", 100);
+    assertEquals(1, get(node.groups().search("g", TagWords.parse("t2 up"), all)).tags().size());
+    assertEquals(0, get(node.groups().search("g", TagWords.parse("t1 up"), all)).tags().size());
   }
 
   private static List<String> names(SiteSystem node, String prefix, int limit) {

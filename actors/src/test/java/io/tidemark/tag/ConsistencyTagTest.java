@@ -435,7 +435,7 @@ class ConsistencyTagTest {
   /** A locked tag outlives its time and its group's end; unlocked, it goes. */
   @Test
   void shouldKeepLockedTags() throws Exception {
-    long soon = io.tidemark.position.MicroClock.system().micros() + 1_500_000;
+    long soon = io.tidemark.position.MicroClock.system().micros() + 4_000_000;
     taps.get(1).write(7);
     taps.get(1).journal();
     assertEquals("Committed", take(new TagRequest("kept", false, List.of(), "", soon)).state());
@@ -500,7 +500,32 @@ class ConsistencyTagTest {
     get(groups().resolve(new VolumeName("a"), "h/same"));
     assertEquals(ErrorCode.NOT_FOUND, refused(groups().resolve(new VolumeName("b"), "h/same")));
     assertEquals(2, get(groups().tagsOf(new VolumeName("a"), ALL)).tags().size());
+    assertNonePassedBy();
     TapOrder unused = new TapOrder(1, OrderKind.ROLLBACK, Long.MAX_VALUE, new byte[0]);
     assertEquals(0, get(node.site().order(new VolumeName("a"), unused)).length);
+  }
+
+  /**
+   * A page whose tags all failed shows none, and the older ones of that group come all the same.
+   */
+  private void assertNonePassedBy() throws Exception {
+    assertEquals("Committed", take(crash("later")).state());
+    FakeTap bad = taps.get(2);
+    bad.answers.put(
+        OrderKind.RELEASE,
+        order -> {
+          bad.holding = 0;
+          return CompletableFuture.completedFuture(new Holds.Released(false, 700_000, 2).encode());
+        });
+    assertEquals("Failed", take(crash("broken")).state());
+    List<String> found = new ArrayList<>();
+    long to = Long.MAX_VALUE;
+    Groups.TagList page;
+    do {
+      page = get(groups().tagsOf(new VolumeName("a"), new TagCatalog.Query(0, to, "", 1)));
+      page.tags().forEach(tag -> found.add(tag.spec().group() + "/" + tag.spec().name()));
+      to = page.untilMicros() - 1;
+    } while (page.more());
+    assertEquals(List.of("g/later", "h/same", "g/same"), found);
   }
 }

@@ -106,7 +106,7 @@ public final class FakeTap {
                   applications.keySet().stream()
                       .map(app -> new ApplicationResult(app, true, 0, 3, "thawed"))
                       .toList());
-          case ROLLBACK -> new byte[0];
+          case ROLLBACK, LEASE -> new byte[0];
         });
   }
 

@@ -11,6 +11,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 
 /** A catalog of tags in memory. */
 public final class MemoryCatalog implements TagCatalog {
@@ -45,18 +46,20 @@ public final class MemoryCatalog implements TagCatalog {
   }
 
   @Override
-  public CompletionStage<Page> find(UUID group, Query query) {
+  public CompletionStage<Page> find(UUID group, Query query, Predicate<TagRow> wanted) {
     List<TagRow> found =
         rows.stream()
             .filter(row -> row.group().equals(group))
             .filter(row -> row.timeMicros() >= query.fromMicros())
             .filter(row -> row.timeMicros() <= query.toMicros())
             .filter(row -> row.name().startsWith(query.prefix()))
+            .filter(wanted)
             .limit(query.limit() + 1L)
             .toList();
     boolean more = found.size() > query.limit();
+    List<TagRow> page = more ? found.subList(0, query.limit()) : found;
     return CompletableFuture.completedStage(
-        new Page(more ? found.subList(0, query.limit()) : found, more, query.fromMicros()));
+        new Page(page, more, more ? page.get(page.size() - 1).timeMicros() : query.fromMicros()));
   }
 
   @Override

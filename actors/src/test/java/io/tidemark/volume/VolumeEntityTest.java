@@ -499,6 +499,7 @@ class VolumeEntityTest {
             (key, ref) -> new Heartbeat(key, Optional.empty(), ref),
             (key, ref) -> new DetachTap(1, key, ref),
             (key, ref) -> new RaiseEpoch(9, ref),
+            (key, ref) -> new VolumeEntity.LeaseWrites(true, ref),
             (key, ref) -> new VolumeEntity.FindTap(1, ref),
             (key, ref) -> new AttachTap(TAP, "x", 512, 0, ref));
     for (int state = 0; state < 5; state++) {

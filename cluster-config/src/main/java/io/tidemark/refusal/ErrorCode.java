@@ -28,6 +28,8 @@ public enum ErrorCode {
   HOLD_TIMEOUT(504, 3),
   /** The request may or may not have been carried out: the journal did not answer in time. */
   NOT_ACKNOWLEDGED(503, 5),
+  /** No lease: another site may have taken over. Nothing is known to be lost. */
+  LEASE_EXPIRED(409, 3),
   /** No valid credentials. */
   UNAUTHENTICATED(401, 3),
   /** The credentials do not allow this. */

@@ -1,5 +1,6 @@
 package io.tidemark.bench;
 
+import io.tidemark.bench.wan.WanCommand;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.util.concurrent.CompletionException;
@@ -34,7 +35,8 @@ import picocli.CommandLine.Command;
       NbdCommand.class,
       FilesCommand.class,
       SizingCommand.class,
-      RetentionCommand.class
+      RetentionCommand.class,
+      WanCommand.class
     })
 public final class BenchCommand implements Runnable {
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
@@ -68,6 +70,7 @@ public final class BenchCommand implements Runnable {
   public void run() {
     throw new CommandLine.ParameterException(
         spec.commandLine(),
-        "name a benchmark: ingest, open, image, volumes, tags, nbd, files, sizing or retention");
+        "name a benchmark: ingest, open, image, volumes, tags, nbd, files, sizing,"
+            + " retention or wan");
   }
 }

@@ -227,6 +227,22 @@ final class LinkCommands implements Runnable {
             .formatted(
                 Amounts.size(lane.path("sent").path("rawBytes").asLong()),
                 Amounts.size(lane.path("sent").path("lineBytes").asLong())));
+    lane.path("kinds")
+        .fields()
+        .forEachRemaining(
+            kind -> {
+              JsonNode sent = kind.getValue();
+              if (sent.path("blocks").asLong() > 0) {
+                line(
+                    out,
+                    "    " + kind.getKey(),
+                    "%s blocks, %s in %s"
+                        .formatted(
+                            sent.path("blocks").asText(),
+                            Amounts.size(sent.path("rawBytes").asLong()),
+                            Amounts.size(sent.path("lineBytes").asLong())));
+              }
+            });
   }
 
   private static void line(PrintWriter out, String label, String text) {

@@ -14,6 +14,7 @@ import java.util.Locale;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
@@ -33,6 +34,7 @@ import picocli.CommandLine.Spec;
       "  tidemark plan create shop.json",
       "  tidemark plan show shop          what would be lost now, and how its run goes",
       "  tidemark failover shop --mode planned",
+      "  tidemark plan automatic shop --witness paris --after 30s",
     })
 final class PlanCommands implements Runnable {
   private static final int FILE_BYTES_MAX = 64 << 10;
@@ -42,7 +44,7 @@ final class PlanCommands implements Runnable {
   @Override
   public void run() {
     throw new ParameterException(
-        spec.commandLine(), "say what to do with plans: create, list or show");
+        spec.commandLine(), "say what to do with plans: create, list, show or automatic");
   }
 
   static String path(String plan) {
@@ -124,6 +126,59 @@ final class PlanCommands implements Runnable {
     asking.show(plan, out -> details(plan, out));
   }
 
+  @Command(
+      name = "automatic",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Have a plan fail over by itself when its source is silent and a third site agrees, or by"
+            + " order only.",
+      })
+  void automatic(
+      @Mixin Asking asking,
+      @Parameters(paramLabel = "PLAN", description = "a plan") String name,
+      @Option(
+              names = "--witness",
+              paramLabel = "SITE",
+              description = "the third site; turns automatic failover on")
+          String witness,
+      @Option(
+              names = "--after",
+              paramLabel = "TIME",
+              description = "how long the source has to be silent (30s)")
+          String after,
+      @Option(names = "--off", description = "fail over by order only") boolean off,
+      @Option(
+              names = "--override",
+              paramLabel = "CODE",
+              description = "SECOND_PRIMARY: off, although the target does not answer")
+          String override) {
+    if (off == (witness != null) || off && after != null || !off && override != null) {
+      throw new ParameterException(
+          spec.commandLine(), "say either --witness SITE [--after TIME] or --off");
+    }
+    String path = path(name) + "/automatic";
+    JsonNode plan;
+    if (off) {
+      String query = override == null ? "" : "?override=" + NodeClient.escaped(override);
+      plan = asking.client().delete(path + query);
+    } else {
+      ObjectNode body = new ObjectMapper().createObjectNode().put("witness", witness);
+      if (after != null) {
+        body.put("afterSeconds", seconds(after));
+      }
+      plan = asking.client().put(path, body);
+    }
+    asking.show(plan, out -> details(plan, out));
+  }
+
+  private long seconds(String text) {
+    try {
+      return Amounts.duration(text);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), "--after: " + e.getMessage(), e);
+    }
+  }
+
   static void details(JsonNode plan, PrintWriter out) {
     line(
         out,
@@ -145,12 +200,41 @@ final class PlanCommands implements Runnable {
           "until %s, then %s"
               .formatted(plan.path("commitUntil").asText(), plan.path("afterLimit").asText()));
     }
+    if (plan.path("automatic").isObject()) {
+      automatic(plan.path("automatic"), out);
+    }
     for (JsonNode volume : plan.path("exposure")) {
       exposure(volume, out);
     }
     if (plan.path("run").isObject()) {
       run(plan.path("run"), out);
     }
+  }
+
+  private static void automatic(JsonNode automatic, PrintWriter out) {
+    line(
+        out,
+        "automatic",
+        "witness %s, after %s of silence%s"
+            .formatted(
+                automatic.path("witness").asText(),
+                Amounts.seconds(automatic.path("afterSeconds").asDouble()),
+                automatic.path("armed").asBoolean()
+                    ? ""
+                    : "; not armed: not all taps of the source obey the lease yet"));
+    boolean until = automatic.path("until").isTextual();
+    line(
+        out,
+        "  lease",
+        automatic.path("holder").isTextual()
+            ? "%s%s, as seen from %s"
+                .formatted(
+                    automatic.path("holder").asText(),
+                    until ? " until " + automatic.path("until").asText() : "",
+                    automatic.path("seenFrom").asText())
+            : "nobody's, or not known");
+    line(out, "  witness", automatic.path("witnessSaid").asText());
+    line(out, "  target", automatic.path("targetSaid").asText());
   }
 
   private static void exposure(JsonNode volume, PrintWriter out) {
@@ -175,7 +259,7 @@ final class PlanCommands implements Runnable {
         "run",
         "%s, %s -> %s, begun %s"
             .formatted(
-                run.path("mode").asText(),
+                (run.path("automatic").asBoolean() ? "automatic " : "") + run.path("mode").asText(),
                 run.path("from").asText(),
                 run.path("to").asText(),
                 run.path("started").asText()));

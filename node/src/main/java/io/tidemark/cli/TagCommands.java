@@ -176,11 +176,17 @@ final class TagCommands implements Runnable {
         "Examples:",
         "  tidemark tag list shop",
         "  tidemark tag list shop --prefix nightly --limit 10",
+        "  tidemark tag list shop --words 'before upgrade'",
       })
   void list(
       @Mixin Asking listing,
       @Parameters(paramLabel = "GROUP", description = "a group") String ofGroup,
       @Option(names = "--prefix", paramLabel = "TEXT", description = "of the names") String prefix,
+      @Option(
+              names = "--words",
+              paramLabel = "TEXT",
+              description = "only those with all of these words in their names or notes")
+          String words,
       @Option(names = "--from", paramLabel = "TIME", description = "ISO-8601") String from,
       @Option(names = "--to", paramLabel = "TIME", description = "ISO-8601") String to,
       @Option(
@@ -192,6 +198,7 @@ final class TagCommands implements Runnable {
     List<String> query = new ArrayList<>();
     query.add("limit=" + limit);
     add(query, "prefix", prefix);
+    add(query, "words", words);
     add(query, "from", from);
     add(query, "to", to);
     JsonNode found = listing.client().get(path(ofGroup) + "?" + String.join("&", query));
@@ -217,7 +224,7 @@ final class TagCommands implements Runnable {
     }
     table.print(out, "There are no such tags: take one with 'tidemark tag GROUP TAGNAME'.");
     if (found.path("more").asBoolean()) {
-      out.println("There are older ones: raise --limit, or give --to.");
+      out.println("There may be older ones: add --to " + found.path("next").asText());
     }
   }
 

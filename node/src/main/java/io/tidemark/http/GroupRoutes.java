@@ -12,6 +12,7 @@ import io.tidemark.catalog.TagCatalog;
 import io.tidemark.group.Groups;
 import io.tidemark.group.Schedule;
 import io.tidemark.group.TagRequest;
+import io.tidemark.group.TagWords;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
@@ -143,16 +144,27 @@ final class GroupRoutes extends Exchange {
         parameters ->
             answer(
                 () ->
-                    groups
-                        .tags(group, query(parameters))
+                    found(group, parameters.get("words"), query(parameters))
                         .thenApply(
                             found -> {
                               ObjectNode json = Json.object();
                               ArrayNode list = json.putArray("tags");
                               found.tags().forEach(tag -> list.add(TagViews.tag(tag)));
                               json.put("more", found.more());
+                              json.put(
+                                  "next",
+                                  found.more()
+                                      ? new MicroTime(found.untilMicros() - 1).toString()
+                                      : null);
                               return (JsonNode) json;
                             })));
+  }
+
+  private CompletionStage<Groups.TagList> found(
+      String group, String words, TagCatalog.Query query) {
+    return words == null
+        ? groups.tags(group, query)
+        : groups.search(group, TagWords.parse(words), query);
   }
 
   private TagCatalog.Query query(Map<String, String> parameters) {

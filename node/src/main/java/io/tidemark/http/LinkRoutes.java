@@ -169,6 +169,7 @@ final class LinkRoutes extends Exchange {
     json.put("state", lane.state());
     json.put("connected", lane.connected());
     lane.fault().ifPresent(fault -> json.put("fault", fault));
+    lane.faultCode().ifPresent(code -> json.put("code", code.name()));
     json.put("headSeq", lane.headSeq());
     ObjectNode acked = json.putObject("acknowledged").put("seq", lane.ackedSeq());
     if (lane.ackedMicros() > 0) {
@@ -183,8 +184,18 @@ final class LinkRoutes extends Exchange {
       json.put("asOf", new MicroTime(lane.asOfMicros()).toString());
     }
     json.put("stale", lane.stale());
-    json.putObject("sent").put("rawBytes", lane.rawBytes()).put("lineBytes", lane.lineBytes());
-    json.put("kinds", lane.kinds());
+    json.putObject("sent")
+        .put("rawBytes", lane.rawBytes())
+        .put("lineBytes", lane.lineBytes())
+        .put("headBytes", lane.headBytes());
+    ObjectNode kinds = json.putObject("kinds");
+    for (LinkSummary.SentAs sent : lane.sentAs()) {
+      kinds
+          .putObject(sent.kind())
+          .put("blocks", sent.blocks())
+          .put("rawBytes", sent.rawBytes())
+          .put("lineBytes", sent.lineBytes());
+    }
     return json;
   }
 }

@@ -11,6 +11,7 @@ import io.tidemark.plan.PlanRun;
 import io.tidemark.plan.PlanRun.Kind;
 import io.tidemark.plan.PlanSpec;
 import io.tidemark.plan.PlanSpec.AfterLimit;
+import io.tidemark.plan.PlanSpec.Automatic;
 import io.tidemark.plan.PlanSpec.Hook;
 import io.tidemark.plan.PlanSpec.Start;
 import io.tidemark.plan.PlanSpec.Step;
@@ -24,6 +25,7 @@ import io.tidemark.refusal.Refusal;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Function;
 
@@ -32,6 +34,7 @@ final class PlanRoutes extends Exchange {
   private static final int LIMIT_SECONDS_DEFAULT = 60;
   private static final List<String> HOOK_FIELDS =
       List.of("site", "program", "arguments", "limitSeconds", "retries");
+  private static final List<String> AUTOMATIC_FIELDS = List.of("witness", "afterSeconds");
   private static final Map<String, Kind> MODES =
       Map.of("planned", Kind.PLANNED, "forced", Kind.FORCED, "test", Kind.TEST);
 
@@ -54,6 +57,7 @@ final class PlanRoutes extends Exchange {
     return concat(
         pathEndOrSingleSlash(() -> get(() -> show(name))),
         path("failover", () -> post(() -> failover(name))),
+        path("automatic", () -> concat(put(() -> automatic(name)), delete(() -> byOrder(name)))),
         path("commit", () -> post(() -> ordered(plans::commit, name))),
         path("rollback", () -> post(() -> ordered(plans::rollback, name))),
         path("failback", () -> post(() -> ordered(plans::failback, name))));
@@ -105,6 +109,34 @@ final class PlanRoutes extends Exchange {
         });
   }
 
+  private Route automatic(String name) {
+    return body(
+        AUTOMATIC_FIELDS,
+        body -> {
+          Automatic automatic = automatic(body);
+          return answer(
+              () ->
+                  plans.automatic(name, Optional.of(automatic), false).thenApply(PlanRoutes::json));
+        });
+  }
+
+  private Route byOrder(String name) {
+    return parameterOptional(
+        "override",
+        override -> {
+          boolean overridden =
+              override.map(PlanRoutes::code).filter(ErrorCode.SECOND_PRIMARY::equals).isPresent();
+          return answer(
+              () ->
+                  plans.automatic(name, Optional.empty(), overridden).thenApply(PlanRoutes::json));
+        });
+  }
+
+  private static Automatic automatic(Body body) {
+    return Automatic.of(
+        body.text("witness"), small(body, "afterSeconds", Automatic.AFTER_SECONDS_DEFAULT));
+  }
+
   private static ErrorCode code(String text) {
     try {
       return ErrorCode.valueOf(text);
@@ -127,6 +159,7 @@ final class PlanRoutes extends Exchange {
             "afterLimit",
             "rpoSeconds",
             "rtoSeconds",
+            "automatic",
             "steps"),
         body -> {
           List<String> fields =
@@ -142,7 +175,8 @@ final class PlanRoutes extends Exchange {
                   small(body, "commitWithinSeconds", 0),
                   afterLimit(body.optionalText("afterLimit").orElse("stay")),
                   small(body, "rpoSeconds", 0),
-                  small(body, "rtoSeconds", 0));
+                  small(body, "rtoSeconds", 0),
+                  body.object("automatic", AUTOMATIC_FIELDS).map(PlanRoutes::automatic));
           return answer(StatusCodes.CREATED, () -> plans.create(spec).thenApply(PlanRoutes::json));
         });
   }
@@ -226,9 +260,31 @@ final class PlanRoutes extends Exchange {
     json.put("afterLimit", spec.afterLimit().name().toLowerCase(Locale.ROOT));
     json.put("rpoSeconds", spec.rpoSeconds());
     json.put("rtoSeconds", spec.rtoSeconds());
+    json.set("automatic", automatic(plan));
     ArrayNode steps = json.putArray("steps");
     spec.steps().forEach(step -> steps.add(json(step)));
     plan.run().ifPresentOrElse(run -> json.set("run", json(spec, run)), () -> json.putNull("run"));
+    return json;
+  }
+
+  private static ObjectNode automatic(PlanSummary plan) {
+    if (plan.spec().automatic().isEmpty()) {
+      return null;
+    }
+    Automatic automatic = plan.spec().automatic().get();
+    ObjectNode json = Json.object();
+    json.put("witness", automatic.witness());
+    json.put("afterSeconds", automatic.afterSeconds());
+    plan.lease()
+        .ifPresent(
+            lease -> {
+              json.put("armed", lease.armed());
+              json.put("holder", lease.holder().isEmpty() ? null : lease.holder());
+              json.put("until", time(lease.untilMicros()));
+              json.put("seenFrom", lease.site());
+              json.put("witnessSaid", lease.witness());
+              json.put("targetSaid", lease.target());
+            });
     return json;
   }
 
@@ -266,6 +322,7 @@ final class PlanRoutes extends Exchange {
   private static ObjectNode json(PlanSpec spec, PlanRun run) {
     ObjectNode json = Json.object();
     json.put("mode", run.kind().name().toLowerCase(Locale.ROOT));
+    json.put("automatic", run.automatic());
     json.put("from", run.from());
     json.put("to", run.to());
     json.put("at", run.at());

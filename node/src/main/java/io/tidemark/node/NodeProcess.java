@@ -437,7 +437,21 @@ final class NodeProcess implements AutoCloseable {
             STEP_LIMIT,
             "the admin address " + settings.http() + " cannot be used");
     addresses.put("http", "http://" + text(admin));
-    addresses.forEach(site.remotes()::announce);
+    addresses.forEach(
+        (purpose, address) -> site.remotes().announce(purpose, announced(purpose, address)));
+  }
+
+  /** As other sites reach it. */
+  private String announced(String purpose, String address) {
+    String elsewhere = settings.config().getString("tidemark.tap-link.announced");
+    if (!elsewhere.isEmpty() && !elsewhere.matches(".{1,255}:[1-9]\\d{0,4}")) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "tidemark.tap-link.announced is '"
+              + Refusal.printable(elsewhere)
+              + "': give HOST:PORT as other sites reach it, or nothing");
+    }
+    return purpose.equals("tap-link") && !elsewhere.isEmpty() ? elsewhere : address;
   }
 
   private Links links(SiteSystem site, SegmentStore segments, StoredPoints points) {

@@ -3,6 +3,8 @@ package io.tidemark.rollback;
 import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.job.JobRegistry;
 import io.tidemark.job.JobSummary;
+import io.tidemark.order.OrderKind;
+import io.tidemark.order.TapOrder;
 import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.At;
 import io.tidemark.position.VolumeName;
@@ -12,6 +14,7 @@ import io.tidemark.refusal.Refusal;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.taplink.LiveLink;
 import io.tidemark.taprollback.RollbackOrder;
+import io.tidemark.taprollback.RollbackOrders;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -20,10 +23,13 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,6 +39,7 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
   public static final int ROLLBACKS_MAX = 4;
 
   private static final Duration BEGIN_LIMIT = Duration.ofSeconds(12);
+  private static final Duration TELL_EVERY = Duration.ofSeconds(1);
   private static final Logger LOG = LoggerFactory.getLogger(RollbackJobs.class);
 
   private final Path records;
@@ -171,6 +178,45 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
     }
     running.remove(record.volume());
     RollbackRun.release(parts, record);
+    if (failure != null) {
+      tellTap(record, System.nanoTime() + RollbackOrders.LEASE.toNanos());
+    }
+  }
+
+  /**
+   * A tap that was away when its rollback was given up keeps clients out until it is told so, at
+   * the latest until its lease is over: it is told as soon as it is back, whatever node it goes to.
+   */
+  private void tellTap(RollbackRecord record, long untilNanos) {
+    long deadline = parts.clock().micros() + TimeUnit.NANOSECONDS.toMicros(BEGIN_LIMIT.toNanos());
+    TapOrder end =
+        new TapOrder(
+            UUID.randomUUID().getMostSignificantBits(),
+            OrderKind.ROLLBACK,
+            deadline,
+            new RollbackOrder.End(record.run()).encode());
+    parts
+        .site()
+        .order(record.volume(), end)
+        .whenComplete(
+            (answer, failure) -> {
+              if (failure == null) {
+                LOG.info("the tap of {} knows that its rollback is over", record.volume());
+              } else if (away(failure) && !closing && System.nanoTime() < untilNanos) {
+                CompletableFuture.delayedExecutor(TELL_EVERY.toMillis(), TimeUnit.MILLISECONDS)
+                    .execute(() -> tellTap(record, untilNanos));
+              }
+            });
+  }
+
+  /** Whether a tap did not hear it; one that knows of no such rollback lets clients in already. */
+  private static boolean away(Throwable failure) {
+    Throwable cause =
+        failure instanceof CompletionException && failure.getCause() != null
+            ? failure.getCause()
+            : failure;
+    return cause instanceof TimeoutException
+        || (cause instanceof Refusal refusal && refusal.code() == ErrorCode.NOT_ACKNOWLEDGED);
   }
 
   /** Ends what runs where it is; the next start goes on. Blocks. */

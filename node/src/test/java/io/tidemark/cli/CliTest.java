@@ -397,6 +397,12 @@ class CliTest {
     assertTrue(run("tag", "shop", "t3", "--app").out().contains("application-consistent"));
     assertEquals(3, run("tag", "shop", "late").exit());
     assertTrue(run("tag", "list", "shop", "--prefix", "t1").out().contains("t1"));
+    Ran noted = run("tag", "list", "shop", "--words", "t1 BEFORE");
+    assertTrue(noted.out().contains("t1 "), noted.out());
+    assertFalse(run("tag", "list", "shop", "--words", "before t2").out().contains("t2 "));
+    assertEquals(2, run("tag", "list", "shop", "--words", " ").exit());
+    Ran page = run("tag", "list", "shop", "--limit", "1");
+    assertTrue(page.out().contains("There may be older ones: add --to 20"), page.out());
     assertTrue(run("tag", "lock", "shop", "t1").out().contains(", locked"));
     assertFalse(run("tag", "unlock", "shop", "t1").out().contains(", locked"));
     JsonNode json = new ObjectMapper().readTree(run("tag", "show", "shop", "t1", "--json").out());
@@ -463,6 +469,12 @@ class CliTest {
     assertEquals(0, run("commit shop".split(" ")).exit());
     assertEquals(0, run("failback shop".split(" ")).exit());
     assertEquals(3, run("rollback-failover shop".split(" ")).exit());
+    Ran on = run("plan automatic shop --witness w --after 9s".split(" "));
+    assertTrue(on.out().contains("witness w, after 9"), on.toString());
+    assertEquals(2, run("plan automatic shop".split(" ")).exit());
+    assertEquals(2, run("plan automatic shop --off --witness w".split(" ")).exit());
+    assertEquals(2, run("plan automatic shop --witness site-1".split(" ")).exit());
+    assertEquals(0, run("plan automatic shop --off".split(" ")).exit());
     assertEquals(4, run("plan show none".split(" ")).exit());
     assertEquals(4, run("plan", "create", directory.resolve("none").toString()).exit());
   }
@@ -527,6 +539,7 @@ class CliTest {
         "plan create",
         "plan list",
         "plan show",
+        "plan automatic",
         "failover",
         "commit",
         "rollback-failover",

@@ -18,7 +18,9 @@ import io.tidemark.filesystem.FileType;
 import io.tidemark.filesystem.JournalState;
 import io.tidemark.filesystem.Partition;
 import io.tidemark.image.HeldPoints;
+import io.tidemark.image.VolumePoints;
 import io.tidemark.imageserver.Tools;
+import io.tidemark.point.PointReader;
 import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
@@ -36,15 +38,18 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -550,6 +555,132 @@ class SiteFilesTest {
     Path script = directory.resolve("script");
     Files.writeString(script, "rm f\n" + (content.isEmpty() ? "" : "write " + file + " f\n"));
     Tools.run(0, "debugfs", "-w", "-f", script.toString(), disk.toString());
+  }
+
+  /**
+   * Past each limit the code is LIMIT; what is read, left or never begun gives its slot back (V4).
+   */
+  @Test
+  void shouldGiveSlotsBack() throws Exception {
+    volume("ext4");
+    for (int i = 1; i <= DiskViews.VIEWS_MAX + 1; i++) {
+      points.add("slot-" + i, directory.resolve("ext4.img"));
+    }
+    try (SiteFiles limited = open(place("slots"))) {
+      List<FileContent> contents = new ArrayList<>();
+      for (int i = 0; i < SiteFiles.CONTENTS_MAX; i++) {
+        contents.add(await(limited.content(slot(1 + i % DiskViews.VIEWS_MAX, "/big.bin"))));
+      }
+      FileQuestion another = slot(4, "/hello.txt");
+      assertRefused(ErrorCode.LIMIT, "32 files", limited.content(another));
+      CompletionStage<FileListing> listing =
+          limited.list(slot(DiskViews.VIEWS_MAX + 1, "/"), Optional.empty(), 1);
+      assertRefused(ErrorCode.LIMIT, "16 points", listing);
+
+      await(begin(contents.get(0)));
+      long size = contents.get(1).entry().size();
+      ByteString first = await(contents.get(1).bytes(0, size).runWith(Sink.head(), system));
+      assertTrue(first.size() < size, "it left in the middle");
+      contents.get(2).release();
+      for (int i = 0; i < 3; i++) {
+        admitted(() -> limited.content(another));
+      }
+      assertRefused(ErrorCode.LIMIT, "32 files", limited.content(another));
+
+      contents.get(DiskViews.VIEWS_MAX).release();
+      FileListing seen =
+          admitted(() -> limited.list(slot(DiskViews.VIEWS_MAX + 1, "/"), Optional.empty(), 1));
+      assertTrue(seen.found().isPresent(), "the first point's view made room");
+    }
+  }
+
+  private static FileQuestion slot(int number, String path) {
+    return question("slot-" + number, path);
+  }
+
+  /** A slot comes back soon after, not at once. */
+  private static <T> T admitted(Supplier<CompletionStage<T>> request) throws Exception {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (true) {
+      try {
+        return await(request.get());
+      } catch (Refusal e) {
+        if (e.code() != ErrorCode.LIMIT || System.nanoTime() > deadline) {
+          throw e;
+        }
+        CompletableFuture.runAsync(
+                () -> {}, CompletableFuture.delayedExecutor(20, TimeUnit.MILLISECONDS))
+            .join();
+      }
+    }
+  }
+
+  /** A tool whose reader leaves in the middle ends, and its slot comes back, time and again. */
+  @Test
+  void shouldGiveSlotsOfToolsBack() throws Exception {
+    FileQuestion compressed = question(volume("ntfs"), "/empty/compressed");
+    for (int i = 0; i <= SiteFiles.CONTENTS_MAX; i++) {
+      FileContent content = admitted(() -> files.content(compressed));
+      long size = content.entry().size();
+      assertTrue(await(content.bytes(0, size).runWith(Sink.head(), system)).size() < size);
+    }
+  }
+
+  /** Two histories are under way, a third is refused; ended or failed, they make room. */
+  @Test
+  void shouldLimitHistories() throws Exception {
+    volume("ext4");
+    CompletableFuture<Void> gate = new CompletableFuture<>();
+    VolumePoints late =
+        new VolumePoints() {
+          @Override
+          public CompletionStage<Located> locate(VolumeName volume, At at) {
+            return gate.thenCompose(open -> points.locate(volume, at));
+          }
+
+          @Override
+          public CompletionStage<PointReader> open(Located located) {
+            return points.open(located);
+          }
+        };
+    try (SiteFiles waiting =
+        new SiteFiles(
+            system,
+            late,
+            new HeldPoints(late),
+            null,
+            null,
+            "here",
+            place("waiting"),
+            MicroClock.system(),
+            true)) {
+      List<CompletionStage<FileHistory>> under = new ArrayList<>();
+      for (int i = 0; i < SiteFiles.HISTORIES_MAX; i++) {
+        under.add(history(waiting, i == 0 ? "ext4" : "none"));
+      }
+      assertRefused(ErrorCode.LIMIT, "2 histories", history(waiting, "ext4"));
+      gate.complete(null);
+      assertEquals(1, await(under.get(0)).versions().size());
+      await(under.get(1).handle((done, failure) -> true));
+      for (int i = 0; i <= SiteFiles.HISTORIES_MAX; i++) {
+        assertEquals(1, admitted(() -> history(waiting, "ext4")).versions().size());
+      }
+      List<At> many = Collections.nCopies(VolumeFiles.HISTORY_POINTS_MAX + 1, new At.Latest());
+      assertRefused(
+          ErrorCode.LIMIT,
+          "points, not",
+          waiting.history(
+              new VolumeName("ext4"), OptionalInt.empty(), new FilePath("/f"), many, false));
+    }
+  }
+
+  private static CompletionStage<FileHistory> history(SiteFiles of, String volume) {
+    return of.history(
+        new VolumeName(volume),
+        OptionalInt.empty(),
+        new FilePath("/hello.txt"),
+        List.of(new At.Latest()),
+        false);
   }
 
   /** Nobody outside sees a mount; what an earlier process left is deleted (B1, V1). */

@@ -418,6 +418,18 @@ class AdminHttpTest {
         send("POST", tags, "{\"name\":\"t\",\"expires\":\"2026-01-01T00:00:00Z\"}"));
     assertEquals(2, get(tags).path("tags").size());
     assertEquals(1, get(tags + "?prefix=t1&limit=5").path("tags").size());
+    String noted = "{\"name\":\"t2\",\"notes\":\"Before the upgrade\"}";
+    assertEquals(201, send("POST", tags, noted).statusCode());
+    assertEquals("t2", get(tags + "?words=upgrade+BEFORE").at("/tags/0/name").asText());
+    assertEquals(1, get(tags + "?words=T2%20upg").path("tags").size());
+    assertEquals(0, get(tags + "?words=t1+upgrade").path("tags").size());
+    assertTrue(get(tags + "?words=upgrade").path("next").isNull());
+    assertTrue(get(tags + "?words=t&limit=1").path("next").asText().endsWith("Z"));
+    assertProblem(400, "INVALID", send("GET", tags + "?words=", null));
+    assertProblem(400, "INVALID", send("GET", tags + "?words=+%09+", null));
+    assertProblem(413, "LIMIT", send("GET", tags + "?words=a+b+c+d+e+f+g+h+i", null));
+    assertProblem(413, "LIMIT", send("GET", tags + "?words=" + "x".repeat(257), null));
+    assertProblem(404, "NOT_FOUND", send("GET", "/api/v1/groups/none/tags?words=t", null));
     assertProblem(400, "INVALID", send("GET", tags + "?limit=0", null));
     assertProblem(400, "INVALID", send("GET", tags + "?limit=x", null));
     assertProblem(400, "INVALID", send("GET", tags + "?from=noon", null));
@@ -822,7 +834,12 @@ class AdminHttpTest {
     assertEquals("db-to-site-2", link.path("name").asText());
     assertEquals("Mon,Tue,Wed,Thu,Fri 08:00-18:00=625000", link.path("windows").get(0).asText());
     assertEquals("Sat,Sun 22:00-06:00=0", link.path("windows").get(1).asText());
-    assertEquals(10, link.path("lanes").get(0).path("lag").path("writes").asInt());
+    JsonNode lane = link.path("lanes").get(0);
+    assertEquals(10, lane.path("lag").path("writes").asInt());
+    assertEquals(9_600, lane.at("/sent/headBytes").asInt());
+    assertEquals(400, lane.at("/kinds/same/blocks").asInt());
+    assertEquals(2_457_600, lane.at("/kinds/compressed/rawBytes").asInt());
+    assertEquals(400_000, lane.at("/kinds/compressed/lineBytes").asInt());
     JsonNode changed =
         new ObjectMapper()
             .readTree(
@@ -872,6 +889,16 @@ class AdminHttpTest {
             "{}")) {
       assertEquals(400, send("POST", "/api/v1/plans/shop/failover", wrong).statusCode(), wrong);
     }
+    String automatic = "/api/v1/plans/shop/automatic";
+    HttpResponse<String> on = send("PUT", automatic, "{\"witness\":\"w\",\"afterSeconds\":9}");
+    assertEquals(200, on.statusCode(), on.body());
+    JsonNode lease = new ObjectMapper().readTree(on.body()).path("automatic");
+    assertEquals("w", lease.path("witness").asText());
+    assertEquals("not asked yet", lease.path("witnessSaid").asText());
+    assertEquals(400, send("PUT", automatic, "{\"witness\":\"site-1\"}").statusCode());
+    assertEquals(400, send("PUT", automatic, "{}").statusCode());
+    HttpResponse<String> off = send("DELETE", automatic + "?override=SECOND_PRIMARY", null);
+    assertTrue(new ObjectMapper().readTree(off.body()).path("automatic").isNull(), off.body());
     String forced = "{\"mode\":\"forced\",\"override\":[\"SECOND_PRIMARY\"]}";
     HttpResponse<String> begun = send("POST", "/api/v1/plans/shop/failover", forced);
     assertEquals(202, begun.statusCode(), begun.body());

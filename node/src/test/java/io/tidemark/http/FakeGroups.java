@@ -6,6 +6,7 @@ import io.tidemark.group.Groups;
 import io.tidemark.group.Names;
 import io.tidemark.group.Schedule;
 import io.tidemark.group.TagRequest;
+import io.tidemark.group.TagWords;
 import io.tidemark.order.ApplicationResult;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
@@ -23,6 +24,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.function.Predicate;
 
 /** Groups in memory: each tag marks seq 42; one named "late" fails. */
 final class FakeGroups implements Groups {
@@ -133,16 +135,26 @@ final class FakeGroups implements Groups {
 
   @Override
   public CompletionStage<TagList> tags(String group, TagCatalog.Query query) {
-    return get(group)
-        .thenApply(
-            found ->
-                new TagList(
-                    tags.values().stream()
-                        .filter(tag -> tag.spec().group().equals(group))
-                        .filter(tag -> tag.spec().name().startsWith(query.prefix()))
-                        .limit(query.limit())
-                        .toList(),
-                    false));
+    return found(group, query, tag -> true);
+  }
+
+  @Override
+  public CompletionStage<TagList> search(String group, TagWords words, TagCatalog.Query query) {
+    return found(group, query, words::in);
+  }
+
+  private CompletionStage<TagList> found(
+      String group, TagCatalog.Query query, Predicate<TagSpec> wanted) {
+    List<TagSummary> all =
+        tags.values().stream()
+            .filter(tag -> tag.spec().group().equals(group))
+            .filter(tag -> tag.spec().name().startsWith(query.prefix()))
+            .filter(tag -> wanted.test(tag.spec()))
+            .toList();
+    boolean more = all.size() > query.limit();
+    List<TagSummary> page = more ? all.subList(0, query.limit()) : all;
+    long until = more ? page.get(page.size() - 1).timeMicros() : query.fromMicros();
+    return get(group).thenApply(found -> new TagList(page, more, until));
   }
 
   @Override
@@ -184,7 +196,8 @@ final class FakeGroups implements Groups {
                 .filter(TagSummary::committed)
                 .filter(tag -> tag.markOf(volume).isPresent())
                 .toList(),
-            false));
+            false,
+            query.fromMicros()));
   }
 
   @Override

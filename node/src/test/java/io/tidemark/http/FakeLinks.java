@@ -35,6 +35,7 @@ final class FakeLinks implements Links {
         state,
         state.equals("Streaming"),
         Optional.empty(),
+        Optional.empty(),
         FakeServices.HEAD,
         FakeServices.HEAD - 10,
         FakeServices.START + 90 * FakeServices.SECOND,
@@ -46,7 +47,10 @@ final class FakeLinks implements Links {
         !state.equals("Streaming"),
         4_096_000,
         409_600,
-        "");
+        9_600,
+        List.of(
+            new LinkSummary.SentAs("same", 400, 1_638_400, 0),
+            new LinkSummary.SentAs("compressed", 600, 2_457_600, 400_000)));
   }
 
   @Override

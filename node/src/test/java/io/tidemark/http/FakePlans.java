@@ -9,6 +9,7 @@ import io.tidemark.plan.Plans;
 import io.tidemark.plan.RunOrder;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
+import io.tidemark.witness.LeaseReport;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -36,6 +37,28 @@ final class FakePlans implements Plans {
     } catch (Refusal e) {
       return CompletableFuture.failedFuture(e);
     }
+  }
+
+  @Override
+  public CompletionStage<PlanSummary> automatic(
+      String name, Optional<PlanSpec.Automatic> automatic, boolean overridden) {
+    return get(name)
+        .thenApply(
+            plan -> {
+              PlanSummary changed =
+                  new PlanSummary(
+                      plan.spec().with(automatic).checked(),
+                      plan.site(),
+                      plan.generation(),
+                      plan.state(),
+                      plan.run(),
+                      plan.commitUntilMicros(),
+                      plan.code(),
+                      plan.reason(),
+                      automatic.map(on -> LeaseReport.none(plan.site())));
+              plans.put(name, changed);
+              return changed;
+            });
   }
 
   @Override

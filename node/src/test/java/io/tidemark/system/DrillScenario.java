@@ -63,6 +63,33 @@ final class DrillScenario {
     }
   }
 
+  /** The schedule alone has the checks that need a disk open one: a file system, a data base. */
+  void onSchedule() throws Exception {
+    Shell.requires("mke2fs", "e2fsck", "nbdfuse", "fusermount3", "nbdcopy");
+    Files.createDirectories(directory);
+    Path backing = directory.resolve("drilled.img");
+    Path content = directory.resolve("content.img");
+    boolean postgres = makeFileSystem(content);
+    site.client.createVolume(VOLUME, VOLUME_BYTES);
+    Shell.run("truncate", "-s", Integer.toString(VOLUME_BYTES), backing.toString()).orFail();
+    try (TestSite.TestTap tap = site.tap(VOLUME, backing)) {
+      tap.start();
+      tap.awaitServed();
+      Shell.run("nbdcopy", content.toString(), tap.uri()).orFail();
+      proveOnSchedule(settledHead());
+      if (postgres) {
+        create("pg", "postgresql", 5, 60, "db");
+        Await.until(
+            "the schedule has started PostgreSQL",
+            LIMIT,
+            () -> !site.client.get("/api/v1/drills/pg").orFail().path("results").isEmpty());
+        assertVerdict("passed", "PostgreSQL answers: ", awaitEnded("pg"));
+        site.client.delete("/api/v1/drills/pg").orFail();
+      }
+      assertNothingLeft();
+    }
+  }
+
   private boolean makeFileSystem(Path content) throws Exception {
     Path files = Files.createDirectory(directory.resolve("files"));
     Files.writeString(files.resolve("hello"), "world");

@@ -28,7 +28,15 @@ final class Forked implements AutoCloseable {
   }
 
   static Forked start(Path log, List<String> jvm, String... arguments) throws IOException {
-    List<String> command = new ArrayList<>();
+    return start(List.of(), log, jvm, arguments);
+  }
+
+  /**
+   * @param under a command that becomes the one put behind it, such as {@code ip netns exec}
+   */
+  static Forked start(List<String> under, Path log, List<String> jvm, String... arguments)
+      throws IOException {
+    List<String> command = new ArrayList<>(under);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add(COMPILER);
     command.add("-Dtidemark.cassandra.embedded-server.jvm-options.0=" + COMPILER);

@@ -7,12 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.datastax.oss.driver.api.core.CqlSession;
 import com.datastax.oss.driver.api.core.cql.Row;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.typesafe.config.ConfigFactory;
 import io.tidemark.cassandra.CassandraSessions;
 import io.tidemark.cassandra.CassandraSettings;
 import io.tidemark.cassandra.GuardedCassandra;
 import io.tidemark.cassandra.PrivateAuthority;
 import io.tidemark.cassandra.Schema;
+import io.tidemark.certs.CertsCommand;
+import io.tidemark.nbd.client.NbdUri;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.io.IOException;
@@ -210,7 +213,10 @@ class GuardedCassandraTest {
     }
   }
 
-  /** Segments, index, fence, lease and events: all of it encrypted, as the user, and recovered. */
+  /**
+   * Segments, index, fence, lease and events: all of it encrypted, as the user, and recovered.
+   * Drills of such a site open their images although their tools have no certificate.
+   */
   @Test
   @Order(4)
   void shouldJournalThroughTlsAsTheUser() throws Exception {
@@ -221,7 +227,7 @@ class GuardedCassandraTest {
     }
     String section = section(USER, secret(PASSWORD), tls());
     try (TestSite site = new TestSite(directory.resolve("site"), section);
-        TestSite.TestTap tap = site.tap("guarded", backing);
+        TestSite.TestTap tap = encrypted(site).tap("guarded", backing);
         Load load = new Load("guarded", tap, SEED)) {
       site.start();
       site.client.createVolume("guarded", Load.VOLUME_BYTES);
@@ -235,8 +241,20 @@ class GuardedCassandraTest {
       load.awaitMore(site, 100, LIMIT);
       System.out.println(load.end(site) + " writes, every checked position holds");
       assertEncrypted();
+      JsonNode image = site.client.openImage("guarded", "latest", false).orFail();
+      assertTrue(NbdUri.parse(image.at("/uri").asText()).tls(), "clients' images are encrypted");
+      site.client.closeImage(image.at("/name").asText());
+      new DrillScenario(site, directory.resolve("drills")).onSchedule();
       assertEquals(200, site.client.get("/health/ready").status());
     }
+  }
+
+  /** Its links, images and messages too. */
+  private static TestSite encrypted(TestSite site) throws IOException {
+    Path own = directory.resolve("authority");
+    assertEquals(0, CertsCommand.run(new String[] {"init", own.toString()}));
+    site.encrypt(own);
+    return site;
   }
 
   private void assertEncrypted() {

@@ -29,7 +29,11 @@ final class PhaseCheck {
 
   /** Checks the image of {@code seq}; call with rising seqs. */
   void point(long seq) throws Exception {
-    byte[] image = image("seq:" + seq, seq);
+    point(seq, image("seq:" + seq, seq));
+  }
+
+  /** The same of an image that was read already. */
+  void point(long seq, byte[] image) {
     long unexplained = seq - baseSeq;
     for (int i = 0; i < writers.size(); i++) {
       unexplained -= followers.get(i).follow(region(image, writers.get(i)), seq);

@@ -11,6 +11,7 @@ import io.tidemark.nbd.client.NbdUri;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -80,6 +81,7 @@ class RetentionTest {
       through(writer, image, "nothing is killed", () -> {});
       through(writer, image, "Cassandra is killed", this::killCassandra);
       through(writer, image, "the node is killed", this::killNode);
+      bisectWhileTheHorizonMoves(directory);
       stop.set(true);
       writer.get(LIMIT.toSeconds(), TimeUnit.SECONDS);
       settle(image);
@@ -166,6 +168,49 @@ class RetentionTest {
     System.out.printf(
         "%s: %d writes, horizon %d, head %d, %d of %d points inside the window%n",
         what, writes.size(), horizon(), site.client.head(VOLUME), points[0], points[1]);
+  }
+
+  /**
+   * The first check of a bisect lasts until its whole range has left the window: nothing of it is
+   * given up before the search ends, and all of it is once that has ended.
+   */
+  private void bisectWhileTheHorizonMoves(Path directory) throws Exception {
+    Path begun = directory.resolve("bisect-begun");
+    Path go = directory.resolve("bisect-go");
+    long from = site.client.head(VOLUME);
+    long to = from + 40 + random.nextInt(100);
+    long bad = from + 1 + random.nextInt((int) (to - from));
+    Await.until("enough is journaled", LIMIT, () -> site.client.head(VOLUME) >= to);
+    Path log = directory.resolve("bisect.log");
+    String check =
+        "touch '%s'; until [ -e '%s' ]; do sleep 0.1; done; [ $TIDEMARK_SEQ -lt %d ]"
+            .formatted(begun, go, bad);
+    String[] command = {
+      "bisect",
+      VOLUME,
+      "--from",
+      "seq:" + from,
+      "--to",
+      "seq:" + to,
+      "--node",
+      "http://127.0.0.1:" + site.httpPort,
+      "--",
+      "sh",
+      "-c",
+      check
+    };
+    try (Forked bisect = Forked.start(log, List.of("-Xmx64m"), command)) {
+      Await.until("the first check runs", LIMIT, () -> Files.exists(begun));
+      long left = System.nanoTime() + WINDOW.plusSeconds(4).toNanos();
+      Await.until("the range has left the window", LIMIT, () -> System.nanoTime() > left);
+      assertTrue(horizon() <= from, () -> "the range from " + from + " is not held");
+      Files.createFile(go);
+      assertEquals(0, bisect.exitCode(LIMIT.toSeconds()), () -> "see " + log);
+    }
+    String said = Files.readString(log);
+    assertTrue(said.contains("last good  seq " + (bad - 1) + " at "), said);
+    assertTrue(said.contains("first bad  seq " + bad + " at "), said);
+    Await.until("the range is held no more", LIMIT, () -> horizon() > to);
   }
 
   private void killCassandra() throws Exception {

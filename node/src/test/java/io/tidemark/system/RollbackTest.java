@@ -69,6 +69,7 @@ class RollbackTest {
       assertEquals("seq:" + b, done.at("/result/safety").asText());
 
       undoThroughAKilledTap(b, modelB);
+      giveUpWhileTheTapIsAway(a, b, modelB);
       new DrillScenario(site, directory).run();
       goOnAfterAKilledNode(a, modelA);
       turnConnectedClientsOut(b, modelB);
@@ -148,6 +149,29 @@ class RollbackTest {
     JsonNode ended = ended(job);
     System.out.println("tap killed " + (middle ? "in the middle" : "late") + ": " + ended);
     assertDone(ended, b, model);
+  }
+
+  /**
+   * The tap dies in the middle, then the rollback is cancelled: as soon as the tap is back it lets
+   * clients in, to a mixture that the safety point undoes (R3, B3).
+   */
+  private void giveUpWhileTheTapIsAway(long a, long b, byte[] model) throws Exception {
+    String job = begin("seq:" + a, false).at("/id").asText();
+    boolean middle = awaitMiddle(job);
+    tap.kill();
+    site.client.send("DELETE", "/api/v1/jobs/" + job, null);
+    JsonNode ended = ended(job);
+    System.out.println("given up " + (middle ? "in the middle" : "late") + ": " + ended);
+    long back = System.nanoTime();
+    tap.start();
+    tap.awaitServed();
+    Duration shut = Duration.ofNanos(System.nanoTime() - back);
+    System.out.println("clients were let in " + shut.toMillis() + " ms after the tap's start");
+    Await.until(
+        "synchronised",
+        LIMIT,
+        () -> site.client.volume(VOLUME).path("state").asText().equals("Protected"));
+    assertDone(ended(begin("seq:" + b, false).at("/id").asText()), b, model);
   }
 
   private void goOnAfterAKilledNode(long a, byte[] model) throws Exception {

@@ -30,7 +30,10 @@ final class TestSite implements AutoCloseable {
   final SiteClient client = new SiteClient("http://127.0.0.1:" + httpPort);
   private final String command;
   private final List<String> arguments = new ArrayList<>();
+  private final List<String> under = new ArrayList<>();
   private Optional<Path> certificates = Optional.empty();
+  private Optional<NamespaceDoor> door = Optional.empty();
+  private String address = "127.0.0.1";
   private Forked node;
 
   /** A site of one node with a Cassandra of its own: {@code tidemark up}. */
@@ -70,6 +73,42 @@ final class TestSite implements AutoCloseable {
             + more);
   }
 
+  /**
+   * The node and its taps run in a network namespace, and are what others reach at its address; the
+   * admin interface and images stay on loopback there, which this test reaches. Before {@link
+   * #encrypt}, which is due then.
+   */
+  TestSite in(Namespace namespace) throws IOException, InterruptedException {
+    under.addAll(namespace.inside());
+    address = namespace.address();
+    alsoSet(
+        "tidemark { tap-link.address = \"%1$s\", cluster.address = \"%1$s\" }\n"
+            .formatted(address));
+    door = Optional.of(new NamespaceDoor(namespace, directory.resolve("door"), httpPort, nbdPort));
+    return this;
+  }
+
+  /**
+   * The clock that its processes see is so far ahead, by Debian's package faketime. After {@link
+   * #in}; before its start.
+   */
+  TestSite ahead(Duration by) throws IOException, InterruptedException {
+    String library = Shell.read("sh", "-c", "ls /usr/lib/*/faketime/libfaketime.so.1");
+    under.addAll(List.of("env", "LD_PRELOAD=" + library, "FAKETIME=+" + by.toSeconds() + "s"));
+    under.addAll(List.of("FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"));
+    return this;
+  }
+
+  /** {@code HOST:PORT} of the node's cluster address. */
+  String artery() {
+    return address + ":" + arteryPort;
+  }
+
+  /** {@code HOST:PORT} where the node takes taps and links. */
+  String tapLink() {
+    return address + ":" + tapLinkPort;
+  }
+
   /** Adds to the node's settings, HOCON; before its start. */
   void alsoSet(String settings) throws IOException {
     Files.writeString(
@@ -96,6 +135,8 @@ final class TestSite implements AutoCloseable {
               "site",
               "--host",
               "127.0.0.1",
+              "--host",
+              address,
               "--to",
               issued.toString()
             })
@@ -127,7 +168,7 @@ final class TestSite implements AutoCloseable {
     all.addAll(arguments);
     node =
         Forked.start(
-            directory.resolve("node.log"), List.of("-Xmx512m"), all.toArray(String[]::new));
+            under, directory.resolve("node.log"), List.of("-Xmx512m"), all.toArray(String[]::new));
   }
 
   void awaitReady() throws Exception {
@@ -215,8 +256,14 @@ final class TestSite implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    if (node != null) {
-      node.close();
+    try {
+      if (node != null) {
+        node.close();
+      }
+    } finally {
+      if (door.isPresent()) {
+        door.get().close();
+      }
     }
   }
 
@@ -255,10 +302,11 @@ final class TestSite implements AutoCloseable {
       List<String> arguments = new ArrayList<>();
       arguments.addAll(List.of("tap", "--volume", volume + "=" + backing));
       arguments.addAll(List.of("--listen", "unix:" + socket));
-      arguments.addAll(List.of("--node", "127.0.0.1:" + nodePort));
+      arguments.addAll(List.of("--node", site.address + ":" + nodePort));
       arguments.addAll(more);
       process =
           Forked.start(
+              site.under,
               site.directory.resolve("tap-" + name + ".log"),
               List.of("-Xmx128m"),
               arguments.toArray(String[]::new));

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -20,6 +21,12 @@ final class CassandraCommand {
 
   /** Of the child's own temporary files, below its home; emptied at each start. */
   static final String TEMPORARY = "tmp";
+
+  /** Replaces itself by the command it is given, so the process is the same one. */
+  private static final Path NICE = Path.of("/usr/bin/nice");
+
+  /** The statuses by which nice(1) says that it could not begin the command that it was given. */
+  static final Set<Integer> NOT_RUN = Set.of(126, 127);
 
   static final String MAIN = "io.tidemark.cassandra.runtime.CassandraMain";
 
@@ -70,6 +77,9 @@ final class CassandraCommand {
     Path lib = settings.libDirectory().toAbsolutePath().normalize();
     Path jamm = jamm(lib);
     List<String> command = new ArrayList<>();
+    if (settings.nice() > 0 && Files.isExecutable(NICE)) {
+      command.addAll(List.of(NICE.toString(), "-n", "" + settings.nice()));
+    }
     command.add(java.toString());
     command.addAll(
         List.of(

@@ -16,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 
 /** Tags in the table {@code group_tag}, and those that expire in {@code group_tag_expiry} (Y2). */
 public final class CassandraTagCatalog implements TagCatalog {
@@ -149,9 +150,9 @@ public final class CassandraTagCatalog implements TagCatalog {
   }
 
   @Override
-  public CompletionStage<Page> find(UUID group, Query query) {
+  public CompletionStage<Page> find(UUID group, Query query, Predicate<TagRow> wanted) {
     int limit = Math.min(query.limit(), LIMIT_MAX);
-    Search search = new Search(group, query, limit);
+    Search search = new Search(group, query, wanted, limit);
     return requests
         .send(buckets.bind(group, bucket(query.fromMicros()), bucket(query.toMicros())))
         .thenCompose(rows -> all(rows, new ArrayList<>(), row -> row.getInt(0)))
@@ -174,14 +175,16 @@ public final class CassandraTagCatalog implements TagCatalog {
   private final class Search {
     private final UUID group;
     private final Query query;
+    private final Predicate<TagRow> wanted;
     private final int limit;
     private final List<TagRow> found = new ArrayList<>();
     private int scanned;
     private long until;
 
-    Search(UUID group, Query query, int limit) {
+    Search(UUID group, Query query, Predicate<TagRow> wanted, int limit) {
       this.group = group;
       this.query = query;
+      this.wanted = wanted;
       this.limit = limit;
       this.until = query.toMicros();
     }
@@ -210,7 +213,10 @@ public final class CassandraTagCatalog implements TagCatalog {
         until = row.getLong(0);
         String name = row.getString(1);
         if (name.startsWith(query.prefix())) {
-          found.add(new TagRow(group, row.getLong(0), name, row.getLong(2), bytes(row)));
+          TagRow tag = new TagRow(group, row.getLong(0), name, row.getLong(2), bytes(row));
+          if (wanted.test(tag)) {
+            found.add(tag);
+          }
         }
       }
       return rows.hasMorePages()

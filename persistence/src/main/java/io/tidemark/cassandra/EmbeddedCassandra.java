@@ -226,12 +226,16 @@ public final class EmbeddedCassandra implements AutoCloseable {
     try {
       return builder.start();
     } catch (IOException e) {
-      throw new Refusal(
-          ErrorCode.FAILED,
-          "the Java of the embedded Cassandra cannot be run (%s): see".formatted(e.getMessage())
-              + " tidemark.cassandra.embedded-server.java-home",
-          e);
+      throw notRun(e.getMessage(), e);
     }
+  }
+
+  private static Refusal notRun(String reason, Throwable cause) {
+    return new Refusal(
+        ErrorCode.FAILED,
+        "the Java of the embedded Cassandra cannot be run (%s): see".formatted(reason)
+            + " tidemark.cassandra.embedded-server.java-home",
+        cause);
   }
 
   private void awaitReady(Process process) {
@@ -239,6 +243,9 @@ public final class EmbeddedCassandra implements AutoCloseable {
     try {
       while (!CqlProbe.answers(contactPoint())) {
         if (process.waitFor(PROBE_INTERVAL_MILLIS, TimeUnit.MILLISECONDS)) {
+          if (CassandraCommand.NOT_RUN.contains(process.exitValue())) {
+            throw notRun(log.reason(), null);
+          }
           throw new Refusal(
               ErrorCode.FAILED,
               "Cassandra ended during its start with status %d, for the reason that its log gives: %s"

@@ -2,6 +2,8 @@ package io.tidemark.cassandra;
 
 import com.typesafe.config.Config;
 import io.tidemark.config.Choice;
+import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Refusal;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -18,6 +20,8 @@ import java.util.Optional;
  * @param seeds {@code address:storagePort} of the nodes to join; empty for a cluster of its own
  * @param heapBytes the child JVM's heap
  * @param jvmOptions further options of the child JVM, after its own
+ * @param nice how far the child steps back for other processes of the machine, 0 to 19 as in
+ *     nice(1)
  * @param memtableBytes rows in memory before they are flushed
  * @param commitLogGroupWindow how long a {@code GROUP} sync waits
  * @param commitLogDirect whether the commit log bypasses the page cache
@@ -32,6 +36,7 @@ public record EmbeddedCassandraSettings(
     List<String> seeds,
     long heapBytes,
     List<String> jvmOptions,
+    int nice,
     long memtableBytes,
     CommitLogSync commitLogSync,
     Duration commitLogGroupWindow,
@@ -40,6 +45,8 @@ public record EmbeddedCassandraSettings(
     Duration startTimeout,
     Duration stopTimeout,
     RestartPolicy restart) {
+
+  private static final int NICE_MAX = 19;
 
   /** System property that names the runtime's directory when the settings do not. */
   public static final String LIB_PROPERTY = "tidemark.cassandra.lib";
@@ -65,6 +72,7 @@ public record EmbeddedCassandraSettings(
         List.of(),
         config.getBytes("heap"),
         List.copyOf(config.getStringList("jvm-options")),
+        nice(config.getInt("nice")),
         config.getBytes("memtable"),
         Choice.of(config, "commit-log-sync", CommitLogSync.class),
         config.getDuration("commit-log-group-window"),
@@ -84,6 +92,16 @@ public record EmbeddedCassandraSettings(
     MMAP
   }
 
+  private static int nice(int configured) {
+    if (configured < 0 || configured > NICE_MAX) {
+      throw new Refusal(
+          ErrorCode.INVALID,
+          "tidemark.cassandra.embedded-server.nice is %d; set 0 to %d"
+              .formatted(configured, NICE_MAX));
+    }
+    return configured;
+  }
+
   public EmbeddedCassandraSettings withAnyFreePorts() {
     return withPorts(0, 0);
   }
@@ -98,6 +116,7 @@ public record EmbeddedCassandraSettings(
         seeds,
         heapBytes,
         jvmOptions,
+        nice,
         memtableBytes,
         commitLogSync,
         commitLogGroupWindow,
@@ -119,6 +138,7 @@ public record EmbeddedCassandraSettings(
         List.copyOf(seeds),
         heapBytes,
         jvmOptions,
+        nice,
         memtableBytes,
         commitLogSync,
         commitLogGroupWindow,

@@ -3,6 +3,7 @@ package io.tidemark.catalog;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Predicate;
 
 /** The tags of all groups by time. Stages fail with {@code Refusal(NOT_ACKNOWLEDGED)}. */
 public interface TagCatalog {
@@ -37,7 +38,15 @@ public interface TagCatalog {
   CompletionStage<Void> remove(TagRow row);
 
   /** Newest first. */
-  CompletionStage<Page> find(UUID group, Query query);
+  default CompletionStage<Page> find(UUID group, Query query) {
+    return find(group, query, row -> true);
+  }
+
+  /**
+   * Newest first, and only those wanted; a page may be short, even empty, and yet have {@code more}
+   * when {@link #SCANNED_MAX} rows held too few.
+   */
+  CompletionStage<Page> find(UUID group, Query query, Predicate<TagRow> wanted);
 
   /**
    * Some rows that have expired, the one that did first being first; none when there are none.

@@ -6,6 +6,7 @@ import java.util.Arrays;
 public final class PackCounts {
   private final long[] dataBytes = new long[PieceKind.values().length];
   private final long[] pieces = new long[PieceKind.values().length];
+  private final long[] lineBytes = new long[PieceKind.values().length];
   private long headBytes;
   private long sentBytes;
 
@@ -14,9 +15,15 @@ public final class PackCounts {
     pieces[kind.ordinal()]++;
   }
 
-  void sent(long head, long all) {
-    headBytes += head;
-    sentBytes += all;
+  /** All pieces of the kind took so many bytes. */
+  void line(PieceKind kind, long bytes) {
+    lineBytes[kind.ordinal()] += bytes;
+    sentBytes += bytes;
+  }
+
+  void head(long bytes) {
+    headBytes += bytes;
+    sentBytes += bytes;
   }
 
   /** Adds another segment's. */
@@ -24,6 +31,7 @@ public final class PackCounts {
     for (int i = 0; i < dataBytes.length; i++) {
       dataBytes[i] += other.dataBytes[i];
       pieces[i] += other.pieces[i];
+      lineBytes[i] += other.lineBytes[i];
     }
     headBytes += other.headBytes;
     sentBytes += other.sentBytes;
@@ -36,6 +44,14 @@ public final class PackCounts {
 
   public long pieces(PieceKind kind) {
     return pieces[kind.ordinal()];
+  }
+
+  /**
+   * Bytes made for the line of what was sent as this kind; what a reference takes is in {@link
+   * #headBytes}.
+   */
+  public long lineBytes(PieceKind kind) {
+    return lineBytes[kind.ordinal()];
   }
 
   /** Bytes of the volume's data. */

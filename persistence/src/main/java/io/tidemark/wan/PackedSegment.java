@@ -67,7 +67,7 @@ public final class PackedSegment {
   }
 
   private static PackedSegment read(byte[] packed, Codec codec) {
-    if (packed[0] != SegmentPacker.VERSION) {
+    if (packed[0] != SegmentPacker.VERSION && packed[0] != SegmentPacker.VERSION_SIMILAR) {
       throw new IllegalArgumentException("version " + packed[0] + " is unknown");
     }
     SegmentKind kind = SegmentKind.of(packed[1]);
@@ -158,22 +158,15 @@ public final class PackedSegment {
 
   private static List<Need> needs(Varints.In in, long baseSeq, Pieces pieces, PieceKind[] kinds) {
     List<Need> needs = new ArrayList<>();
-    long seq = 0;
-    long block = 0;
+    long[] places = new long[pieces.count];
+    long[] seqs = new long[pieces.count];
+    places(in, baseSeq, pieces, kinds, seqs, places);
     for (int i = 0; i < pieces.count; i++) {
-      if (kinds[i] == PieceKind.REFERENCE) {
-        seq += in.zigzag();
-        block += in.zigzag() + 1;
-        if (seq < 1 || seq > baseSeq || block < 0 || block > Long.MAX_VALUE / Pieces.PIECE_BYTES) {
-          throw new IllegalArgumentException(
-              "a reference to block " + block + " as of " + seq + " on base " + baseSeq);
-        }
-        if (!pieces.whole(i)) {
-          throw new IllegalArgumentException("a reference for a part of a block");
-        }
+      if (kinds[i] == PieceKind.REFERENCE || kinds[i] == PieceKind.SIMILAR) {
         add(
             needs,
-            new Need(seq, block * Pieces.PIECE_BYTES, Pieces.PIECE_BYTES, pieces.positions[i]));
+            new Need(
+                seqs[i], places[i] * Pieces.PIECE_BYTES, Pieces.PIECE_BYTES, pieces.positions[i]));
       } else if (replaces(kinds[i]) && pieces.earlier[i] < 0) {
         add(needs, new Need(baseSeq, pieces.offsets[i], pieces.lengths[i], pieces.positions[i]));
       } else if (kinds[i] == PieceKind.DICTIONARY) {
@@ -181,6 +174,41 @@ public final class PackedSegment {
       }
     }
     return List.copyOf(needs);
+  }
+
+  /** Where pieces refer to: references first, then those like other blocks. */
+  private static void places(
+      Varints.In in, long baseSeq, Pieces pieces, PieceKind[] kinds, long[] seqs, long[] places) {
+    long seq = 0;
+    long block = 0;
+    for (int i = 0; i < pieces.count; i++) {
+      if (kinds[i] == PieceKind.REFERENCE) {
+        seq += in.zigzag();
+        block += in.zigzag() + 1;
+        check(pieces, i, seq, block, baseSeq);
+        seqs[i] = seq;
+        places[i] = block;
+      }
+    }
+    block = 0;
+    for (int i = 0; i < pieces.count; i++) {
+      if (kinds[i] == PieceKind.SIMILAR) {
+        block += in.zigzag() + 1;
+        check(pieces, i, baseSeq, block, baseSeq);
+        seqs[i] = baseSeq;
+        places[i] = block;
+      }
+    }
+  }
+
+  private static void check(Pieces pieces, int piece, long seq, long block, long baseSeq) {
+    if (seq < 1 || seq > baseSeq || block < 0 || block > Long.MAX_VALUE / Pieces.PIECE_BYTES) {
+      throw new IllegalArgumentException(
+          "a reference to block " + block + " as of " + seq + " on base " + baseSeq);
+    }
+    if (!pieces.whole(piece)) {
+      throw new IllegalArgumentException("a reference for a part of a block");
+    }
   }
 
   private static boolean replaces(PieceKind kind) {
@@ -271,7 +299,7 @@ public final class PackedSegment {
       byte[] replaced = inside ? data : older;
       int replacedAt = inside ? pieces.positions[pieces.earlier[i]] : at;
       switch (kinds[i]) {
-        case ZERO, DICTIONARY -> {}
+        case ZERO, DICTIONARY, SIMILAR -> {}
         case SAME -> System.arraycopy(replaced, replacedAt, data, at, length);
         case REFERENCE -> System.arraycopy(older, at, data, at, length);
         case DIFFERENCE -> {

@@ -15,7 +15,9 @@ public enum PieceKind {
   /** New content: compressed. */
   COMPRESSED,
   /** New content that does not compress. */
-  RAW;
+  RAW,
+  /** Like another block at the base: compressed with that as the dictionary. Since version 2. */
+  SIMILAR;
 
   private static final PieceKind[] KINDS = values();
 

@@ -4,13 +4,15 @@ import com.github.luben.zstd.ZstdException;
 import io.tidemark.extent.Varints;
 import io.tidemark.segment.SegmentMeta;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Makes a segment small for the line.
  *
  * <pre>
- *   u8     version = 1
+ *   u8     version: 1, or 2 when there are pieces like other blocks
  *   u8     kind of the segment (0 live, 1 sync)
  *   u8     shift of offsets and lengths (0 or 9)
  *   varint base: the position whose content is referred to
@@ -26,6 +28,7 @@ import java.util.Arrays;
  *     per write  varint (length &gt;&gt; shift) &lt;&lt; 1 | (1 when it is zeroes and has no data)
  *     runs of pieces, u8 kind ({@link PieceKind}), varint number
  *     per reference  zigzag seq - previous reference's seq, zigzag block - previous reference's block - 1
+ *     per piece like another block  zigzag block - the previous such block - 1
  *   section differences: the exclusive or of each such piece with what it replaces
  *   section compressed: each such piece
  *   section raw: each such piece
@@ -39,7 +42,8 @@ import java.util.Arrays;
  * zstd frames have neither magic number nor content size nor checksum. Pieces are cut at multiples
  * of 4096 of the volume, in the order of writes. What a piece replaces is the piece that an earlier
  * write of the segment wrote to the very same range, else the volume's content at the base; only
- * the latter serves as a dictionary. Not thread-safe.
+ * the latter serves as a dictionary. The dictionary of a piece like another block is that block at
+ * the base. Not thread-safe.
  */
 public final class SegmentPacker implements AutoCloseable {
   /** W2: bytes beyond the data, at most, of a segment without writes or chunks. */
@@ -49,11 +53,18 @@ public final class SegmentPacker implements AutoCloseable {
   public static final int OVERHEAD_BYTES_A_WRITE_MAX = 28;
 
   static final int VERSION = 1;
+
+  /** With {@link PieceKind#SIMILAR}. */
+  static final int VERSION_SIMILAR = 2;
+
   static final int GROUP_PIECES = 16;
   static final int SECTOR_SHIFT = 9;
 
   /** Compressed to more than this share of itself, in 1/256, is not worth the trouble. */
   private static final int WORTHWHILE = 248;
+
+  /** What it takes to say which block a piece is like. */
+  private static final int SIMILAR_BYTES = 3;
 
   private final Codec codec;
   private byte[] exclusive = new byte[Pieces.PIECE_BYTES];
@@ -69,6 +80,45 @@ public final class SegmentPacker implements AutoCloseable {
   public record Packed(byte[] bytes, PackCounts counts) {}
 
   /**
+   * Blocks that some pieces may resemble.
+   *
+   * @param blocks of each piece, or -1, as {@link SimilarContent#lookUp} gives them
+   * @param content those blocks as of the base, each where the piece is in the segment's data
+   */
+  public record Similar(long[] blocks, byte[] content) {}
+
+  /** {@code length} bytes at {@code offset} of the volume, to be put at {@code position}. */
+  public record Read(long offset, int length, int position) {}
+
+  /** What the content of {@link Similar} is read by. */
+  public static List<Read> reads(SegmentMeta meta, long[] blocks) {
+    Pieces pieces = new Pieces(meta);
+    List<Read> reads = new ArrayList<>();
+    for (int i = 0; i < pieces.count; i++) {
+      if (blocks[i] >= 0 && pieces.whole(i)) {
+        long offset = blocks[i] * Pieces.PIECE_BYTES;
+        Read last = reads.isEmpty() ? null : reads.get(reads.size() - 1);
+        if (last != null
+            && last.offset + last.length == offset
+            && last.position + last.length == pieces.positions[i]) {
+          reads.set(
+              reads.size() - 1,
+              new Read(last.offset, last.length + Pieces.PIECE_BYTES, last.position));
+        } else {
+          reads.add(new Read(offset, Pieces.PIECE_BYTES, pieces.positions[i]));
+        }
+      }
+    }
+    return reads;
+  }
+
+  /** Packs without regard to other blocks than those written: version 1. */
+  public Packed pack(
+      SegmentMeta meta, byte[] data, byte[] previous, long baseSeq, KnownContent known) {
+    return pack(meta, data, previous, baseSeq, known, null);
+  }
+
+  /**
    * Packs.
    *
    * @param data of the whole segment
@@ -76,9 +126,16 @@ public final class SegmentPacker implements AutoCloseable {
    *     data}
    * @param baseSeq a position that the target has acknowledged, before the segment
    * @param known what was sent before on this link; the segment's blocks are added; null for none
+   * @param similar what pieces may resemble; null for nothing, or where the target knows version 1
+   *     only
    */
   public Packed pack(
-      SegmentMeta meta, byte[] data, byte[] previous, long baseSeq, KnownContent known) {
+      SegmentMeta meta,
+      byte[] data,
+      byte[] previous,
+      long baseSeq,
+      KnownContent known,
+      Similar similar) {
     if (data.length != meta.dataBytes()
         || previous.length != data.length
         || baseSeq < 0
@@ -93,7 +150,7 @@ public final class SegmentPacker implements AutoCloseable {
     PackCounts counts = new PackCounts();
     long[] seqs = known == null ? null : seqs(meta, pieces);
     for (int i = 0; i < pieces.count; i++) {
-      kinds[i] = choose(pieces, i, data, previous);
+      kinds[i] = choose(pieces, i, data, previous, similar);
       if (known != null && refers(kinds[i]) && pieces.whole(i)) {
         ByteBuffer hash = known.hash(data, pieces.positions[i], pieces.lengths[i]);
         places[i] = known.find(hash, baseSeq);
@@ -106,20 +163,49 @@ public final class SegmentPacker implements AutoCloseable {
       counts.piece(kinds[i], pieces.lengths[i]);
     }
     Varints.Out out = new Varints.Out(data.length / 2 + 256);
-    head(out, meta, baseSeq);
-    section(out, columns(meta, kinds, places));
-    int headBytes = out.length();
-    section(out, differences(pieces, kinds, data, previous));
-    section(out, gather(pieces, kinds, PieceKind.COMPRESSED, data));
-    section(out, gather(pieces, kinds, PieceKind.RAW, data));
-    groups(out, pieces, kinds, data, previous);
-    counts.sent(headBytes, out.length());
+    boolean resembles = Arrays.asList(kinds).contains(PieceKind.SIMILAR);
+    head(out, meta, baseSeq, resembles ? VERSION_SIMILAR : VERSION);
+    section(out, columns(meta, kinds, places, similar));
+    counts.head(out.length());
+    counts.line(PieceKind.DIFFERENCE, section(out, differences(pieces, kinds, data, previous)));
+    counts.line(
+        PieceKind.COMPRESSED, section(out, gather(pieces, kinds, PieceKind.COMPRESSED, data)));
+    counts.line(PieceKind.RAW, section(out, gather(pieces, kinds, PieceKind.RAW, data)));
+    int from = out.length();
+    groups(
+        out, pieces, kinds, data, resembles ? merged(pieces, kinds, previous, similar) : previous);
+    share(counts, out.length() - from);
     return new Packed(out.toBytes(), counts);
+  }
+
+  /** What pieces with dictionaries took: those like other blocks share the groups of the others. */
+  private static void share(PackCounts counts, long bytes) {
+    long similar = counts.dataBytes(PieceKind.SIMILAR);
+    long all = similar + counts.dataBytes(PieceKind.DICTIONARY);
+    long part = all == 0 ? 0 : bytes * similar / all;
+    counts.line(PieceKind.SIMILAR, part);
+    counts.line(PieceKind.DICTIONARY, bytes - part);
+  }
+
+  /** The dictionary of each piece that has one. */
+  private static byte[] merged(Pieces pieces, PieceKind[] kinds, byte[] previous, Similar similar) {
+    byte[] all = previous.clone();
+    for (int i = 0; i < pieces.count; i++) {
+      if (kinds[i] == PieceKind.SIMILAR) {
+        int at = pieces.positions[i];
+        System.arraycopy(similar.content, at, all, at, pieces.lengths[i]);
+      }
+    }
+    return all;
+  }
+
+  static boolean guided(PieceKind kind) {
+    return kind == PieceKind.DICTIONARY || kind == PieceKind.SIMILAR;
   }
 
   /** A difference of a few bytes is smaller than a reference, and cheaper for the target. */
   private static boolean refers(PieceKind kind) {
-    return kind == PieceKind.DICTIONARY || kind == PieceKind.COMPRESSED || kind == PieceKind.RAW;
+    return guided(kind) || kind == PieceKind.COMPRESSED || kind == PieceKind.RAW;
   }
 
   private static long[] seqs(SegmentMeta meta, Pieces pieces) {
@@ -135,7 +221,8 @@ public final class SegmentPacker implements AutoCloseable {
     return seqs;
   }
 
-  private PieceKind choose(Pieces pieces, int piece, byte[] data, byte[] previous) {
+  private PieceKind choose(
+      Pieces pieces, int piece, byte[] data, byte[] previous, Similar similar) {
     int at = pieces.positions[piece];
     int length = pieces.lengths[piece];
     if (zero(data, at, length)) {
@@ -151,17 +238,33 @@ public final class SegmentPacker implements AutoCloseable {
     if (changed * 8 <= length) {
       return PieceKind.DIFFERENCE;
     }
-    return smallest(data, at, older, olderAt, length, changed, inside);
+    boolean resembles = similar != null && similar.blocks[piece] >= 0 && pieces.whole(piece);
+    return smallest(
+        data, at, older, olderAt, length, changed, inside, resembles ? similar.content : null);
   }
 
   private PieceKind smallest(
-      byte[] data, int at, byte[] older, int olderAt, int length, int changed, boolean inside) {
+      byte[] data,
+      int at,
+      byte[] older,
+      int olderAt,
+      int length,
+      int changed,
+      boolean inside,
+      byte[] similar) {
     int best = length * WORTHWHILE / 256;
     PieceKind kind = PieceKind.RAW;
     int compressed = codec.compress(data, at, length);
     if (compressed < best) {
       best = compressed;
       kind = PieceKind.COMPRESSED;
+    }
+    if (similar != null) {
+      int like = guided(data, at, similar, at, length) + SIMILAR_BYTES;
+      if (like < best) {
+        best = like;
+        kind = PieceKind.SIMILAR;
+      }
     }
     if (zero(older, olderAt, length)) {
       return kind;
@@ -183,7 +286,7 @@ public final class SegmentPacker implements AutoCloseable {
     try {
       return codec.compress(data, at, length, Arrays.copyOfRange(older, olderAt, olderAt + length));
     } catch (ZstdException e) {
-      return Integer.MAX_VALUE; // begins like a trained dictionary and is none
+      return Integer.MAX_VALUE / 2; // begins like a trained dictionary and is none
     }
   }
 
@@ -210,8 +313,8 @@ public final class SegmentPacker implements AutoCloseable {
     return true;
   }
 
-  private static void head(Varints.Out out, SegmentMeta meta, long baseSeq) {
-    byte[] first = {VERSION, (byte) meta.kind().code(), (byte) shift(meta)};
+  private static void head(Varints.Out out, SegmentMeta meta, long baseSeq, int version) {
+    byte[] first = {(byte) version, (byte) meta.kind().code(), (byte) shift(meta)};
     out.bytes(first, 0, first.length);
     out.varint(baseSeq).varint(meta.firstSeq().value()).varint(meta.firstTime().micros());
     out.varint(meta.count()).varint(meta.chunkBytes()).varint(meta.chunkCount());
@@ -228,7 +331,8 @@ public final class SegmentPacker implements AutoCloseable {
     return (all & ((1 << SECTOR_SHIFT) - 1)) == 0 ? SECTOR_SHIFT : 0;
   }
 
-  private static byte[] columns(SegmentMeta meta, PieceKind[] kinds, KnownContent.Place[] places) {
+  private static byte[] columns(
+      SegmentMeta meta, PieceKind[] kinds, KnownContent.Place[] places, Similar similar) {
     int shift = shift(meta);
     Varints.Out out = new Varints.Out(meta.count() * 8 + 64);
     for (int i = 0; i < meta.count(); i++) {
@@ -258,6 +362,13 @@ public final class SegmentPacker implements AutoCloseable {
         out.zigzag(place.seq() - seq).zigzag(place.block() - block - 1);
         seq = place.seq();
         block = place.block();
+      }
+    }
+    block = 0;
+    for (int i = 0; i < kinds.length; i++) {
+      if (kinds[i] == PieceKind.SIMILAR) {
+        out.zigzag(similar.blocks[i] - block - 1);
+        block = similar.blocks[i];
       }
     }
     return out.toBytes();
@@ -300,13 +411,16 @@ public final class SegmentPacker implements AutoCloseable {
     return length;
   }
 
-  private void section(Varints.Out out, byte[] bytes) {
+  /** Gives the bytes that it took. */
+  private int section(Varints.Out out, byte[] bytes) {
+    int from = out.length();
     int stored = bytes.length == 0 ? 0 : codec.compress(bytes, 0, bytes.length);
     if (stored < bytes.length) {
       out.varint(bytes.length).varint(stored).bytes(codec.scratch(), 0, stored);
     } else {
       out.varint(bytes.length).varint(bytes.length).bytes(bytes, 0, bytes.length);
     }
+    return out.length() - from;
   }
 
   private void groups(
@@ -338,7 +452,7 @@ public final class SegmentPacker implements AutoCloseable {
       int taken = 0;
       int bytes = 0;
       while (at < pieces.count && taken < GROUP_PIECES) {
-        if (kinds[at] == PieceKind.DICTIONARY) {
+        if (guided(kinds[at])) {
           taken++;
           bytes += pieces.lengths[at];
         }
@@ -353,7 +467,7 @@ public final class SegmentPacker implements AutoCloseable {
       byte[] all = new byte[length];
       int position = 0;
       for (int i = from; i < next; i++) {
-        if (kinds[i] == PieceKind.DICTIONARY) {
+        if (guided(kinds[i])) {
           System.arraycopy(source, pieces.positions[i], all, position, pieces.lengths[i]);
           position += pieces.lengths[i];
         }
@@ -364,7 +478,7 @@ public final class SegmentPacker implements AutoCloseable {
     void scatter(Pieces pieces, PieceKind[] kinds, byte[] all, byte[] target) {
       int position = 0;
       for (int i = from; i < next; i++) {
-        if (kinds[i] == PieceKind.DICTIONARY) {
+        if (guided(kinds[i])) {
           System.arraycopy(all, position, target, pieces.positions[i], pieces.lengths[i]);
           position += pieces.lengths[i];
         }

@@ -208,7 +208,7 @@ public final class TapExport implements NbdExport, AutoCloseable {
         sink.failed(range);
         throw e;
       }
-      sink.wrote(range, request.payload(), durable == null ? request::succeed : durable);
+      sink.wrote(range, request.payload(), durable == null ? new Reply(request) : durable);
       return true;
     } finally {
       locks.unlock(range);
@@ -262,7 +262,7 @@ public final class TapExport implements NbdExport, AutoCloseable {
         sink.failed(range);
         throw e;
       }
-      sink.zeroed(range, durable == null ? request::succeed : durable);
+      sink.zeroed(range, durable == null ? new Reply(request) : durable);
       return true;
     } finally {
       locks.unlock(range);
@@ -332,14 +332,28 @@ public final class TapExport implements NbdExport, AutoCloseable {
     flusher.shutdown();
   }
 
+  /** The answer to a change. */
+  private record Reply(NbdRequest request) implements CaptureSink.Answer {
+    @Override
+    public void run() {
+      request.succeed();
+    }
+
+    @Override
+    public void refuse(String reason) {
+      request.fail(NbdError.ESHUTDOWN, reason);
+    }
+  }
+
   /**
    * The answer to a FUA: given once capture lets the client be answered and the data is durable,
    * whichever comes last.
    */
-  private final class DurableReply implements Runnable, FlushGate.Done {
+  private final class DurableReply implements CaptureSink.Answer, FlushGate.Done {
     private final NbdRequest request;
     private final AtomicInteger open = new AtomicInteger(2);
     private volatile IOException failure;
+    private volatile String refused;
 
     DurableReply(NbdRequest request) {
       this.request = request;
@@ -347,6 +361,12 @@ public final class TapExport implements NbdExport, AutoCloseable {
 
     @Override
     public void run() {
+      settle();
+    }
+
+    @Override
+    public void refuse(String reason) {
+      refused = reason;
       settle();
     }
 
@@ -360,7 +380,9 @@ public final class TapExport implements NbdExport, AutoCloseable {
       if (open.decrementAndGet() > 0) {
         return;
       }
-      if (failure == null) {
+      if (refused != null) {
+        request.fail(NbdError.ESHUTDOWN, refused);
+      } else if (failure == null) {
         request.succeed();
       } else {
         failed(request, failure);

@@ -18,6 +18,8 @@ import java.time.Duration;
  *     that live writes come first
  * @param copyAfter age at which an unjournaled write that pins much more memory than its data is
  *     copied out
+ * @param leaseWait how long after the end of its lease a tap that needs one lets writes wait before
+ *     they fail
  */
 public record CaptureLimits(
     long spillBytesMax,
@@ -27,7 +29,8 @@ public record CaptureLimits(
     Duration pace,
     Duration collapsePause,
     int syncPendingBytes,
-    Duration copyAfter) {
+    Duration copyAfter,
+    Duration leaseWait) {
   /**
    * Data bytes that the journal stores as one piece. Larger costs Cassandra less work a byte,
    * smaller costs a random read of an image less; docs/benchmarks.md has the figures.
@@ -37,7 +40,30 @@ public record CaptureLimits(
   /** Busy nodes get fewer and larger segments: the pace is as many acknowledgement times, too. */
   public static final int PACE_FACTOR_MAX = 5;
 
+  public static final Duration LEASE_WAIT = Duration.ofSeconds(30);
+
   public static final Duration COLLAPSE_PAUSE_MAX = Duration.ofSeconds(30);
+
+  public CaptureLimits(
+      long spillBytesMax,
+      int segmentBytes,
+      int segmentWrites,
+      Duration linger,
+      Duration pace,
+      Duration collapsePause,
+      int syncPendingBytes,
+      Duration copyAfter) {
+    this(
+        spillBytesMax,
+        segmentBytes,
+        segmentWrites,
+        linger,
+        pace,
+        collapsePause,
+        syncPendingBytes,
+        copyAfter,
+        LEASE_WAIT);
+  }
 
   public static CaptureLimits defaults() {
     return new CaptureLimits(
@@ -60,6 +86,20 @@ public record CaptureLimits(
         pace,
         collapsePause,
         syncPendingBytes,
-        copyAfter);
+        copyAfter,
+        leaseWait);
+  }
+
+  public CaptureLimits withLeaseWait(Duration wait) {
+    return new CaptureLimits(
+        spillBytesMax,
+        segmentBytes,
+        segmentWrites,
+        linger,
+        pace,
+        collapsePause,
+        syncPendingBytes,
+        copyAfter,
+        wait);
   }
 }

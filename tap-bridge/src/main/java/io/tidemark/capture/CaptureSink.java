@@ -9,6 +9,12 @@ import java.io.IOException;
  * backing store, then exactly one of {@link #wrote}, {@link #zeroed} or {@link #failed}.
  */
 public interface CaptureSink {
+  /** A reply that can be withheld until it must be refused. */
+  interface Answer extends Runnable {
+    /** Instead of {@code run}: tells the client that its request failed. */
+    void refuse(String reason);
+  }
+
   /**
    * Marks the range's regions in the activity log; returns at once when they are marked already.
    *

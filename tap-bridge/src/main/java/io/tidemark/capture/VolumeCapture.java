@@ -12,6 +12,8 @@ import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentKind;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -57,6 +59,10 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   private static final int ACKNOWLEDGE_SAMPLES = 8;
   private static final long SPILL_LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+  /** There while the tap needs leases, beside the activity log. */
+  static final String LEASE_FILE = "lease";
+
   private static final int COPY_BATCH_BYTES = 1 << 20;
   private static final int COMPARE_BYTES = 4 << 20;
   private static final long SWEEP_NANOS = TimeUnit.SECONDS.toNanos(5);
@@ -92,6 +98,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   private final String name;
   private final long sizeBytes;
   private final Path directory;
+  private final Path leaseFile;
   private final CaptureLimits limits;
   private final CaptureMemory memory;
   private final MicroClock clock;
@@ -156,6 +163,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   /** The newest hold; may be over. */
   private ReplyHold hold;
 
+  /** What replies pass; null when the tap needs no lease. */
+  private volatile LeaseGate lease;
+
   private final DirtyMap dirty;
   private final DirtyMap syncing;
   private final DirtyMap spillDirty;
@@ -198,6 +208,10 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     ActivityLog.State state = activity.state();
     this.synchronous = state.synchronous();
     this.fencedReason = state.fenced() ? "the tap was fenced before it stopped" : null;
+    this.leaseFile = directory.resolve(LEASE_FILE);
+    if (Files.exists(leaseFile)) {
+      this.lease = newGate();
+    }
     SpillFile.deleteLeftovers(directory);
     BitSet marked = activity.markedRegions();
     marked.stream().forEach(region -> dirty.add(activity.rangeOf(region)));
@@ -221,6 +235,10 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   public void beforeWrite(ByteRange range) throws IOException {
     if (fencedReason != null) {
       throw new FencedException(fencedReason);
+    }
+    LeaseGate gate = lease;
+    if (gate != null && gate.lost()) {
+      throw new FencedException(LeaseGate.refusal(name));
     }
     activity.enter(range);
   }
@@ -246,7 +264,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
         overdue = holding;
         hold = null;
       } else if (holding != null) {
-        toClient = () -> holding.pass(reply); // its seq is above the mark (H1)
+        toClient = () -> holding.pass(() -> answer(reply)); // its seq is above the mark (H1)
       }
       answerNow = admit(range, payload, toClient);
     } finally {
@@ -256,8 +274,85 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       overdue.end().ifPresent(ReplyHold.Ended::giveReplies); // H2
     }
     if (answerNow) {
-      toClient.run();
+      answer(toClient);
     }
+  }
+
+  /** Gives a reply, at once unless the tap needs a lease and has none (W1). */
+  private void answer(Runnable reply) {
+    LeaseGate gate = lease;
+    if (gate == null) {
+      reply.run();
+    } else {
+      gate.pass(reply);
+    }
+  }
+
+  /** What leases are told to; empty when the tap needs none. */
+  public Optional<LeaseGate> lease() {
+    return Optional.ofNullable(lease);
+  }
+
+  /**
+   * Has replies wait for a lease from now on, also those of the process that comes after this one.
+   *
+   * @throws Refusal {@code FAILED} when that cannot be kept on disk
+   */
+  public void requireLease(boolean on) {
+    LeaseGate opened = null;
+    lock.lock();
+    try {
+      if (on == (lease != null)) {
+        return;
+      }
+      if (on) {
+        createDurably(leaseFile);
+        lease = newGate();
+        log.warn("volume {}: writes are acknowledged only with a lease from now on", name);
+      } else {
+        Files.deleteIfExists(leaseFile);
+        opened = lease;
+        lease = null;
+        log.warn("volume {}: writes need no lease any more", name);
+      }
+    } catch (IOException e) {
+      throw new Refusal(
+          ErrorCode.FAILED, "the tap cannot keep '" + leaseFile + "': " + e.getMessage(), e);
+    } finally {
+      lock.unlock();
+    }
+    if (opened != null) {
+      opened.open();
+    }
+  }
+
+  private static void createDurably(Path file) throws IOException {
+    if (!Files.exists(file)) {
+      Files.createFile(file);
+    }
+    try (FileChannel directory = FileChannel.open(file.toAbsolutePath().getParent())) {
+      directory.force(true);
+    }
+  }
+
+  private LeaseGate newGate() {
+    return new LeaseGate(name, System::nanoTime, clock, limits.leaseWait().toNanos());
+  }
+
+  /** A round of leases begins (W1). */
+  public void markLease(long round) {
+    requireLease(true);
+    lease().ifPresent(gate -> gate.mark(round));
+  }
+
+  /** That round was granted. */
+  public void grantLease(long round, long leaseMicros) {
+    lease().ifPresent(gate -> gate.grant(round, leaseMicros));
+  }
+
+  /** To be called now and then: writes that have waited for a lease for too long fail. */
+  public void expireLease() {
+    lease().ifPresent(LeaseGate::expire);
   }
 
   /**
@@ -564,6 +659,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
           "volume %s is %d bytes now, the tap serves %d: restart the tap"
               .formatted(name, grant.sizeBytes(), sizeBytes));
     }
+    requireLease(grant.leased());
     ActivityLog.State known = activity.state();
     boolean continues = continues(known, grant);
     List<ByteRange> all = continues ? List.of() : everything(grant.head());
@@ -699,6 +795,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       activity.fenced();
       log.error("volume {}: fenced: {}", name, reason);
     }
+    lease().ifPresent(gate -> gate.refuse(reason));
   }
 
   /** Makes a waiting {@link #next} return. */
@@ -900,7 +997,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
     } finally {
       lock.unlock();
     }
-    replies.forEach(Runnable::run);
+    replies.forEach(this::answer);
   }
 
   private void finish(Flight flight, List<Runnable> replies) {

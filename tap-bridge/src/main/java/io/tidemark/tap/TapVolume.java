@@ -26,6 +26,7 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taplink.TapLinkClient;
 import io.tidemark.taporder.HoldOrders;
+import io.tidemark.taporder.LeaseOrders;
 import io.tidemark.taporder.OrderDesk;
 import io.tidemark.taporder.QuiesceHooks;
 import io.tidemark.taprollback.RollbackOrders;
@@ -38,6 +39,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -55,6 +58,9 @@ import org.slf4j.LoggerFactory;
  */
 final class TapVolume {
   private static final Logger log = LoggerFactory.getLogger(TapVolume.class);
+
+  /** How often it is looked whether writes have waited for a lease for too long. */
+  private static final long LEASE_LOOK_MILLIS = 500;
 
   private final VolumeSpec spec;
   private final TapSettings settings;
@@ -78,6 +84,7 @@ final class TapVolume {
   private VolumeCapture capture;
   private Resync resync;
   private Filler filler;
+  private ScheduledFuture<?> leaseWatch;
   private volatile TapExport export;
   private FillExport filling;
   private volatile RollbackOrders rollbacks;
@@ -100,6 +107,7 @@ final class TapVolume {
     this.activity = activity;
     this.holds = new HoldOrders(spec.name().value(), this::capture, process);
     holds.register(orders);
+    new LeaseOrders(spec.name().value(), this::capture).register(orders);
     orders.handle(applications);
   }
 
@@ -283,6 +291,9 @@ final class TapVolume {
               memory,
               settings.limits(),
               MicroClock.system());
+      leaseWatch =
+          watch.scheduleWithFixedDelay(
+              capture::expireLease, LEASE_LOOK_MILLIS, LEASE_LOOK_MILLIS, TimeUnit.MILLISECONDS);
     } finally {
       if (capture == null && filler != null) {
         filler.close();
@@ -508,6 +519,9 @@ final class TapVolume {
       comparing = resync;
       fills = filler;
       front = filling;
+      if (leaseWatch != null) {
+        leaseWatch.cancel(false);
+      }
     }
     if (fills != null) {
       fills.close();

@@ -77,7 +77,9 @@ sealed interface LinkMessage {
       putUuid(out, grant.volume().value()).putLong(grant.sizeBytes());
       out.putLong(grant.epoch().value()).putInt(grant.session());
       out.putLong(grant.head().value()).putLong(grant.headTime().micros());
-      out.put((byte) ((grant.syncOpen() ? 1 : 0) | (grant.synchronous() ? 2 : 0)));
+      boolean leased = grant.leased() && version >= ProtocolVersion.V4.code();
+      out.put(
+          (byte) ((grant.syncOpen() ? 1 : 0) | (grant.synchronous() ? 2 : 0) | (leased ? 4 : 0)));
       out.putInt(windowBytes).putInt(segmentBytesMax).putInt(segmentWritesMax);
       if (version >= ProtocolVersion.V3.code()) {
         out.putInt(grant.sinceSession());
@@ -104,9 +106,20 @@ sealed interface LinkMessage {
       int own = version >= ProtocolVersion.V4.code() ? in.getInt() : SessionGrant.OLDER_NODE;
       boolean syncOpen = (flags & 1) != 0;
       boolean synchronous = (flags & 2) != 0;
+      boolean leased = version >= ProtocolVersion.V4.code() && (flags & 4) != 0;
       SessionGrant grant =
           new SessionGrant(
-              volume, size, epoch, session, head, headTime, syncOpen, synchronous, since, own);
+              volume,
+              size,
+              epoch,
+              session,
+              head,
+              headTime,
+              syncOpen,
+              synchronous,
+              since,
+              own,
+              leased);
       Welcome welcome = new Welcome(version, grant, windowBytes, segmentBytesMax, segmentWritesMax);
       if (welcome.windowBytes < 1 || welcome.segmentBytesMax < 1 || welcome.segmentWritesMax < 1) {
         throw new IllegalArgumentException("a window or segment of no size");
@@ -522,6 +535,7 @@ sealed interface LinkMessage {
         case UNREADABLE -> 16;
         case NOT_SYNCHRONIZED -> 17;
         case SECOND_PRIMARY -> 18;
+        case LEASE_EXPIRED -> 19;
       };
     }
 

@@ -13,7 +13,11 @@ public enum ProtocolVersion {
   /** The node may give orders, and tells since which session the volume has been this tap's. */
   V3(3),
 
-  /** The tap may ask for content, to fill its backing store, and learns whose the history is. */
+  /**
+   * The tap may ask for content, to fill its backing store, and learns whose the history is; the
+   * node may say that the tap needs a lease to acknowledge writes; between sites, packed segments
+   * may have pieces like other blocks.
+   */
   V4(4);
 
   private final int code;

@@ -4,6 +4,7 @@ import akka.stream.Attributes;
 import akka.stream.BidiShape;
 import akka.stream.Inlet;
 import akka.stream.Outlet;
+import akka.stream.SubscriptionWithCancelException;
 import akka.stream.stage.AbstractInHandler;
 import akka.stream.stage.AbstractOutHandler;
 import akka.stream.stage.GraphStageLogic;
@@ -21,6 +22,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import javax.net.ssl.SSLHandshakeException;
 import scala.Tuple2;
 
 /**
@@ -35,8 +37,9 @@ import scala.Tuple2;
  *
  * It materializes the grant with which the other site lets it in: parcels are to begin after its
  * head. It fails with the peer's {@link Refusal}, with {@code CORRUPT} when the peer breaks the
- * protocol and with {@code NOT_ACKNOWLEDGED} when it is silent; it completes after the last parcel
- * has been acknowledged.
+ * protocol, with {@code UNAUTHENTICATED} when one end does not accept the other's certificate, and
+ * with {@code NOT_ACKNOWLEDGED} when it is silent or gone; it completes after the last parcel has
+ * been acknowledged.
  */
 public final class SiteLinkStage
     extends GraphStageWithMaterializedValue<
@@ -91,6 +94,25 @@ public final class SiteLinkStage
     return FrameParser.HEADER_BYTES + type.checkedBytesMax();
   }
 
+  /** A handshake fails by a certificate; nothing else says {@code UNAUTHENTICATED} of a line. */
+  private static Refusal broken(Throwable failure) {
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SSLHandshakeException) {
+        return new Refusal(
+            ErrorCode.UNAUTHENTICATED,
+            ("this site and the other do not accept each other's certificates (%s); 'tidemark"
+                    + " status' at the site that refuses names which and why: issue it another"
+                    + " (tidemark certs issue) and restart its node; nothing is lost meanwhile")
+                .formatted(cause.getMessage()),
+            failure);
+      }
+    }
+    return new Refusal(
+        ErrorCode.NOT_ACKNOWLEDGED,
+        "the line to the other site failed: " + failure.getMessage(),
+        failure);
+  }
+
   private final class Logic extends TimerGraphStageLogic {
     private final CompletableFuture<SessionGrant> granted;
     private final FrameParser parser = new FrameParser(LinkEnd.NODE, header -> {});
@@ -139,11 +161,7 @@ public final class SiteLinkStage
 
             @Override
             public void onUpstreamFailure(Throwable failure) {
-              fail(
-                  new Refusal(
-                      ErrorCode.NOT_ACKNOWLEDGED,
-                      "the line to the other site failed: " + failure.getMessage(),
-                      failure));
+              fail(broken(failure));
             }
           });
       setHandler(
@@ -152,6 +170,14 @@ public final class SiteLinkStage
             @Override
             public void onPull() {
               flush();
+            }
+
+            /** What the other direction ends with says why; silence ends it at the latest. */
+            @Override
+            public void onDownstreamFinish(Throwable cause) {
+              if (!(cause instanceof SubscriptionWithCancelException.NonFailureCancellation)) {
+                fail(broken(cause));
+              }
             }
           });
       setHandler(
@@ -168,7 +194,7 @@ public final class SiteLinkStage
     public void preStart() {
       outgoing.add(
           new LinkMessage.Hello(
-                  ProtocolVersion.newest().code(),
+                  ProtocolVersion.V3.code(),
                   ProtocolVersion.newest().code(),
                   identity.link(),
                   identity.sizeBytes(),
@@ -264,6 +290,9 @@ public final class SiteLinkStage
         windowBytes = welcome.windowBytes();
         if (!granted.complete(welcome.grant())) {
           throw new LinkProtocolException("a second welcome");
+        }
+        if (welcome.version() >= ProtocolVersion.V4.code()) {
+          told.add(new LinkNews.TakesSimilar());
         }
       } else if (message instanceof LinkMessage.Ack ack) {
         onAck(ack);

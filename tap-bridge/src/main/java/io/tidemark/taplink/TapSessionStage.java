@@ -431,6 +431,15 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         refuse(refusalOf(outcome.failure()));
         return;
       }
+      if (outcome.value().grant().leased() && version.code() < ProtocolVersion.V4.code()) {
+        outcome.value().detach();
+        refuse(
+            new Refusal(
+                ErrorCode.INVALID,
+                "volume '%s' fails over automatically, and the tap speaks version %d of the link, which has no leases; update the tap"
+                    .formatted(volume, version.code())));
+        return;
+      }
       session = outcome.value();
       unpacking = new Unpacking(session, volume, content);
       session.ended().whenComplete((r, e) -> onEnded.invoke(new Outcome<>(r, e)));

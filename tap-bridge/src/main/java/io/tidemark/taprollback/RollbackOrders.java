@@ -8,8 +8,10 @@ import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taporder.OrderHandler;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
@@ -52,6 +54,10 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
   private final WriteBuffers buffers = new WriteBuffers();
   private final ThreadPoolExecutor worker;
   private OptionalLong run = OptionalLong.empty();
+
+  /** The run of before the restart: its node may begin again or end it, nothing else. */
+  private OptionalLong cutShort = OptionalLong.empty();
+
   private ScheduledFuture<?> lease;
 
   /**
@@ -70,8 +76,8 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
     this.capture = capture;
     this.mark = directory.resolve(FILE_NAME);
     this.watch = watch;
-    boolean cutShort = Files.exists(mark);
-    this.gate = new ExportGate(export, cutShort);
+    boolean marked = Files.exists(mark);
+    this.gate = new ExportGate(export, marked);
     this.worker =
         new ThreadPoolExecutor(
             1,
@@ -85,8 +91,9 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
               return thread;
             });
     worker.allowCoreThreadTimeOut(true);
-    if (cutShort) {
+    if (marked) {
       log.warn("volume {}: a rollback was under way; waiting for the node to go on", volume);
+      cutShort = markedRun();
       renew();
     }
   }
@@ -107,6 +114,26 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
             endOrOpen();
           }
         });
+  }
+
+  /** Empty when the mark cannot tell; then the lease ends what its node has given up. */
+  private OptionalLong markedRun() {
+    try {
+      byte[] bytes = Files.readAllBytes(mark);
+      return bytes.length == Long.BYTES
+          ? OptionalLong.of(ByteBuffer.wrap(bytes).getLong())
+          : OptionalLong.empty();
+    } catch (IOException e) {
+      log.warn("volume {}: cannot read {}", volume, mark, e);
+      return OptionalLong.empty();
+    }
+  }
+
+  /** At no moment is there no mark (R2). */
+  private void mark(long marked) throws IOException {
+    Path next = mark.resolveSibling(FILE_NAME + ".next");
+    Files.write(next, ByteBuffer.allocate(Long.BYTES).putLong(marked).array());
+    Files.move(next, mark, StandardCopyOption.ATOMIC_MOVE);
   }
 
   /** Where clients enter. */
@@ -166,9 +193,10 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
     }
     run = OptionalLong.of(begin.run());
     try {
-      if (!Files.exists(mark)) {
-        Files.createFile(mark);
+      if (!again) {
+        mark(begin.run());
       }
+      cutShort = OptionalLong.empty();
       renew();
       drain(deadline);
     } catch (IOException | Refusal e) {
@@ -183,7 +211,8 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
   }
 
   private void requireRun(RollbackOrder order) {
-    if (run.isEmpty() || run.getAsLong() != order.run()) {
+    OptionalLong known = order instanceof RollbackOrder.End && run.isEmpty() ? cutShort : run;
+    if (known.isEmpty() || known.getAsLong() != order.run()) {
       throw new Refusal(
           ErrorCode.NOT_FOUND, "no such rollback is under way at the tap: it has to begin again");
     }
@@ -244,6 +273,7 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
 
   private void open() {
     run = OptionalLong.empty();
+    cutShort = OptionalLong.empty();
     synchronized (this) {
       if (lease != null) {
         lease.cancel(false);

@@ -79,10 +79,45 @@ class DatabaseHooksTest {
           assertTrue(restored.log().contains("End of log at LSN"), restored.log());
           restored.assertSound(before);
         }
+        shouldBlockCommits(server, options);
         shouldEndWithTheTap(server, options);
         shouldKeepTheSecret(server, options);
       }
     }
+  }
+
+  /**
+   * In backup stages reads go on and commits and DDL wait; what was committed is what a copy of
+   * that moment recovers, as after a crash, and a tap that dies lets them go on.
+   */
+  private void shouldBlockCommits(MariaDbServer server, Path options) throws Exception {
+    String staged =
+        mariaDb(server, options, "60 s").replace("mariadb,", "mariadb, mode = backup-stage,");
+    try (Applications applications = applications(staged)) {
+      long ticket = Host.ticket();
+      HookResult blocked = done(Host.quiesce(applications, ticket).get(0));
+      assertTrue(blocked.output().contains("commits are blocked"), blocked.output());
+      long before = server.number("t.hist");
+      Path copy = directory.resolve("staged");
+      server.copyAtOnce(copy);
+      assertEquals(before, server.number("t.hist"), "nothing is committed");
+      assertTrue(server.waits("INSERT INTO t.hist(a, b, d) VALUES(1, 1, 0)"), "commits wait");
+      assertTrue(server.waits("CREATE TABLE t.late(x INT)"), "DDL waits");
+      HookResult thawed = done(Host.get(applications.thaw(ticket)).get(0));
+      assertTrue(thawed.output().contains("no longer blocked"), thawed.output());
+      Host.await("writers go on", Host.LIMIT, () -> server.number("t.hist") > before);
+      try (MariaDbServer restored = new MariaDbServer(directory, copy)) {
+        assertTrue(restored.log().contains("Starting crash recovery"), restored.log());
+        restored.assertSound(before);
+      }
+    }
+    Path log = directory.resolve("stage-holder.log");
+    Path file = Files.writeString(directory.resolve("stage.conf"), staged);
+    Process killed = HolderMain.start(log, file);
+    Host.await("blocked", Duration.ofSeconds(40), () -> Files.readString(log).contains("DONE"));
+    long held = server.number("t.hist");
+    killed.destroyForcibly();
+    Host.await("writers go on", Duration.ofSeconds(5), () -> server.number("t.hist") > held);
   }
 
   private static String mariaDb(MariaDbServer server, Path options, String frozenMax) {
@@ -450,6 +485,26 @@ class DatabaseHooksTest {
         loads.add(
             Host.start(socket.resolveSibling("load"), client("DELIMITER //\n" + WORK + "//\n")));
       }
+    }
+
+    /** The files as of one moment, as a recovery point has them. */
+    void copyAtOnce(Path copy) throws Exception {
+      Host.run("kill", "-STOP", Long.toString(process.pid()));
+      try {
+        Host.run("cp", "-a", data.toString(), copy.toString());
+      } finally {
+        Host.run("kill", "-CONT", Long.toString(process.pid()));
+      }
+    }
+
+    /** Whether a statement is still waiting for a lock after a second, which is when it ends. */
+    boolean waits(String statement) throws Exception {
+      Path output = socket.resolveSibling("waiting");
+      Process waiting =
+          Host.start(output, client("SET SESSION lock_wait_timeout = 1; " + statement));
+      assertTrue(waiting.waitFor(Host.LIMIT.toSeconds(), TimeUnit.SECONDS));
+      return waiting.exitValue() != 0
+          && Files.readString(output).contains("Lock wait timeout exceeded");
     }
 
     void assertSound(long history) throws Exception {

@@ -165,7 +165,12 @@ class ReplicationTest {
     assertEquals(0, lane.lagWrites());
     assertEquals(0, lane.lagBytes());
     assertEquals(0.0, lane.lagSeconds());
-    assertTrue(lane.lineBytes() < lane.rawBytes(), lane.kinds());
+    assertTrue(lane.lineBytes() < lane.rawBytes(), "" + lane);
+    assertEquals(
+        lane.rawBytes(), lane.sentAs().stream().mapToLong(LinkSummary.SentAs::rawBytes).sum());
+    assertEquals(
+        lane.lineBytes(),
+        lane.headBytes() + lane.sentAs().stream().mapToLong(LinkSummary.SentAs::lineBytes).sum());
     await("streaming", () -> join(a.links.get(linkName)).state().equals("Streaming"));
     get(a.links.delete(linkName));
     Refusal gone = assertThrows(Refusal.class, () -> get(a.links.get(linkName)));
@@ -306,7 +311,7 @@ class ReplicationTest {
     get(a.links.resync(linkName));
     awaitCaughtUp(linkName);
     assertEqualAt(scribe.head());
-    System.out.println("sent " + sent + " then " + lane(linkName).kinds());
+    System.out.println("sent " + sent + " then " + lane(linkName).sentAs());
     get(a.links.delete(linkName));
   }
 

@@ -43,7 +43,8 @@ class SupersedingTest {
         false,
         false,
         since,
-        own);
+        own,
+        false);
   }
 
   @Test

@@ -59,6 +59,7 @@ public final class MemoryJournal implements Journal, AutoCloseable {
   private boolean standing;
   private boolean contentFails;
   private long contentBytes;
+  boolean leased;
   private boolean loseGrant;
   private volatile long delayMillis;
   private volatile boolean stalled;
@@ -286,7 +287,8 @@ public final class MemoryJournal implements Journal, AutoCloseable {
               syncOpen,
               synchronous,
               since,
-              own);
+              own,
+              leased);
     }
 
     void end(Refusal reason) {

@@ -1,4 +1,4 @@
-package io.tidemark.site;
+package io.tidemark.artery;
 
 import akka.actor.ActorSystem;
 import akka.remote.artery.tcp.SSLEngineProvider;
@@ -18,6 +18,7 @@ import scala.Option;
 public final class ArteryTls implements SSLEngineProvider {
   private static final String[] PROTOCOLS = {"TLSv1.3"};
   private final SSLContext context;
+  private final DialledConnections dialled;
 
   /** Called by Akka. */
   public ArteryTls(ActorSystem system) {
@@ -25,6 +26,7 @@ public final class ArteryTls implements SSLEngineProvider {
         TlsFiles.of(system.settings().config())
             .orElseThrow(() -> new Refusal(ErrorCode.INVALID, "tidemark.tls is not set"))
             .context();
+    this.dialled = DialledConnections.of(system);
   }
 
   @Override
@@ -42,7 +44,7 @@ public final class ArteryTls implements SSLEngineProvider {
     SSLParameters parameters = engine.getSSLParameters();
     parameters.setEndpointIdentificationAlgorithm("HTTPS");
     engine.setSSLParameters(parameters);
-    return engine;
+    return dialled.dialled(engine, hostname, port);
   }
 
   private SSLEngine engine(String hostname, int port) {
