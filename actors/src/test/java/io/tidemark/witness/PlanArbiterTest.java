@@ -34,7 +34,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Arbiters over a journal in memory, on a clock that the test turns; and a successor before two. */
+/**
+ * Arbiters over a journal in memory, on a clock that the test turns; and a successor before two.
+ */
 class PlanArbiterTest {
   private static final UUID CONFIG = new UUID(1, 1);
   private static final UUID CLAIM = new UUID(2, 2);
@@ -66,8 +68,7 @@ class PlanArbiterTest {
   private ActorRef<Command> spawn(String plan) {
     return kit.spawn(
         PlanArbiter.create(
-            plan,
-            new PlanArbiter.Parts(fence, plan, LEASE, MicroClock.system(), nanos::get)));
+            plan, new PlanArbiter.Parts(fence, plan, LEASE, MicroClock.system(), nanos::get)));
   }
 
   private void restart() {
@@ -87,8 +88,7 @@ class PlanArbiterTest {
   private void refused(ErrorCode code, Function<ActorRef<Reply>, Command> command) {
     arbiter.tell(command.apply(asker.getRef()));
     assertEquals(
-        code,
-        asker.expectMessageClass(PlanArbiter.Refused.class, Duration.ofSeconds(10)).code());
+        code, asker.expectMessageClass(PlanArbiter.Refused.class, Duration.ofSeconds(10)).code());
   }
 
   private static Command ask(boolean armed, ActorRef<Reply> ref) {
@@ -160,8 +160,7 @@ class PlanArbiterTest {
     pass(60);
     refused(ErrorCode.NOT_ACKNOWLEDGED, ref -> claim(CLAIM, ref));
     UUID other = new UUID(3, 3);
-    ArbiterWord said =
-        word(ref -> new PlanArbiter.AskVote(other, true, "a", "b", 0, ref));
+    ArbiterWord said = word(ref -> new PlanArbiter.AskVote(other, true, "a", "b", 0, ref));
     assertEquals(Optional.of(other), said.config());
     word(ref -> new PlanArbiter.Retire(CONFIG, ref));
     assertTrue(word(PlanArbiter.GetArbiter::new).armed());
@@ -249,7 +248,10 @@ class PlanArbiterTest {
     Optional<UUID> claim(boolean ofTarget) {
       TestProbe<Reply> probe = kit.createTestProbe();
       (ofTarget ? target : witness).tell(new PlanArbiter.GetArbiter(probe.getRef()));
-      return probe.expectMessageClass(PlanArbiter.Word.class, Duration.ofSeconds(10)).word().claim();
+      return probe
+          .expectMessageClass(PlanArbiter.Word.class, Duration.ofSeconds(10))
+          .word()
+          .claim();
     }
   }
 
@@ -331,7 +333,8 @@ class PlanArbiterTest {
     TestSite.await("a refusal", () -> alerts.stream().anyMatch(a -> a.contains("reached")));
     sites.witnessGone = false;
     pass(5);
-    TestSite.await("a refusal", () -> alerts.stream().anyMatch(a -> a.contains("more than the 10")));
+    TestSite.await(
+        "a refusal", () -> alerts.stream().anyMatch(a -> a.contains("more than the 10")));
     assertTrue(wishes.isEmpty());
     TestSite.await("given back", () -> sites.claim(false).isEmpty() && sites.claim(true).isEmpty());
   }
