@@ -80,12 +80,16 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
   record Hashes(ByteRange range, int blockBytes, CompletableFuture<ByteBuffer> result)
       implements SessionMessage {}
 
+  record Content(ByteRange range, CompletableFuture<ContentRun> result) implements SessionMessage {}
+
   record Status(TapStatus status) implements SessionMessage {}
 
   record Detach() implements SessionMessage {}
 
   /** The link can pass orders on. */
   record Ready(OrderTaker taker) implements SessionMessage {}
+
+  private record Unread(CompletableFuture<PointReader> reader) implements SessionMessage {}
 
   private record OrderSettled(OpenOrder order, byte[] body, Throwable failure)
       implements SessionMessage {}
@@ -188,7 +192,8 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     Duration within = parts.settings().attachWithin();
     long until = MicroClock.system().micros() + TimeUnit.NANOSECONDS.toMicros(within.toNanos());
     volume.tell(
-        new VolumeEntity.AttachTap(tap.tapId(), tap.address(), tap.sizeBytes(), until, replies()));
+        new VolumeEntity.AttachTap(
+            tap.tapId(), tap.address(), tap.sizeBytes(), until, tap.trusting(), replies()));
     timers.startSingleTimer(new GiveUp(0), within);
   }
 
@@ -204,6 +209,8 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
         .onMessage(Gap.class, this::onGap)
         .onMessage(Sync.class, this::onSync)
         .onMessage(Hashes.class, this::onHashes)
+        .onMessage(Content.class, this::onContent)
+        .onMessage(Unread.class, this::onUnread)
         .onMessage(Status.class, this::onStatus)
         .onMessage(Detach.class, this::onDetach)
         .onMessage(Ready.class, this::onReady)
@@ -293,14 +300,40 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
 
   /** The first call after a gap opens the head as it is once everything before it is journaled. */
   private Behavior<SessionMessage> onHashes(Hashes m) {
+    head()
+        .thenCompose(open -> BlockHashes.of(open, m.range(), m.blockBytes(), parts.workers()))
+        .whenComplete((hashes, failure) -> answer(m.result(), hashes, failure));
+    return advance();
+  }
+
+  private Behavior<SessionMessage> onContent(Content m) {
+    CompletableFuture<PointReader> open = head();
+    ActorRef<SessionMessage> self = getContext().getSelf();
+    open.thenCompose(point -> ContentRun.of(point, m.range(), parts.workers()))
+        .whenComplete(
+            (run, failure) -> {
+              if (failure != null) {
+                self.tell(new Unread(open));
+              }
+              answer(m.result(), run, failure);
+            });
+    return advance();
+  }
+
+  /** The next call opens the head anew: retention may have given up what this one reads. */
+  private Behavior<SessionMessage> onUnread(Unread m) {
+    if (reader == m.reader()) {
+      reader = null;
+    }
+    return this;
+  }
+
+  private CompletableFuture<PointReader> head() {
     if (reader == null || reader.isCompletedExceptionally()) {
       reader = new CompletableFuture<>();
       queue.add(new View(reader));
     }
-    reader
-        .thenCompose(open -> BlockHashes.of(open, m.range(), m.blockBytes(), parts.workers()))
-        .whenComplete((hashes, failure) -> answer(m.result(), hashes, failure));
-    return advance();
+    return reader;
   }
 
   private static <T> void answer(CompletableFuture<T> result, T value, Throwable failure) {

@@ -159,12 +159,24 @@ public final class VolumeEntity
    * @param untilMicros when the tap will have given up: handled later, the request is refused with
    *     {@code NOT_ACKNOWLEDGED}, lest it replace the session of the tap's next attempt; 0 for
    *     never
+   * @param trusting whether the tap takes its backing store for the truth: refused with {@code
+   *     FENCED} where that may be older than the journal (V11)
    * @param session is watched and heard of, and told {@link SessionEnded}
    */
   @JsonTypeName("attach-tap")
   public record AttachTap(
-      UUID tapId, String address, long sizeBytes, long untilMicros, ActorRef<Reply> session)
-      implements Command, TidemarkMessage {}
+      UUID tapId,
+      String address,
+      long sizeBytes,
+      long untilMicros,
+      boolean trusting,
+      ActorRef<Reply> session)
+      implements Command, TidemarkMessage {
+    public AttachTap(
+        UUID tapId, String address, long sizeBytes, long untilMicros, ActorRef<Reply> session) {
+      this(tapId, address, sizeBytes, untilMicros, false, session);
+    }
+  }
 
   /**
    * Journals stored segments that follow the head, all or none. Replies {@link Journaled}; {@code
@@ -915,7 +927,13 @@ public final class VolumeEntity
               "the backing store has %d bytes, volume '%s' has %d: grow the backing store"
                   .formatted(c.sizeBytes(), name, ledger.settings().sizeBytes())));
     }
-    Optional<Refusal> stranger = VolumeRoles.refuseAttach(state, name, c.tapId());
+    Optional<Refusal> stranger =
+        VolumeRoles.refuseAttach(state, name, c.tapId())
+            .or(
+                () ->
+                    c.trusting()
+                        ? VolumeRoles.refuseTrusting(state, name, c.tapId())
+                        : Optional.empty());
     if (stranger.isPresent()) {
       return refused(0, c.session(), stranger.get());
     }
@@ -1507,6 +1525,7 @@ public final class VolumeEntity
         state.openSync().isPresent(),
         ledger.settings().synchronous(),
         ledger.continuity().sinceSession(),
+        ledger.continuity().ownSession(),
         ledger.standing().leased() && ledger.standing().role() == Standing.Role.PRIMARY);
   }
 
