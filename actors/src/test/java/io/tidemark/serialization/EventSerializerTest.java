@@ -715,7 +715,17 @@ class EventSerializerTest {
     roundTrip(
         new VolumeEntity.Attached(
             new SessionGrant(
-                ID, 512, Epoch.FIRST, 2, new WriteSeq(9), new MicroTime(8), true, false, 1, 0, true)));
+                ID,
+                512,
+                Epoch.FIRST,
+                2,
+                new WriteSeq(9),
+                new MicroTime(8),
+                true,
+                false,
+                1,
+                0,
+                true)));
   }
 
   /** Every state of a plan, and what plans are asked and asked across sites. */
