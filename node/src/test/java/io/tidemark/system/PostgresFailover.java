@@ -134,6 +134,7 @@ final class PostgresFailover implements AutoCloseable {
   }
 
   private String forced() throws Exception {
+    awaitWhole();
     String link = link(a);
     a.client.send("PATCH", "/api/v1/links/" + link, "{\"paused\":true}").orFail();
     awaitMore(20);
@@ -357,6 +358,16 @@ final class PostgresFailover implements AutoCloseable {
       }
     }
     throw new AssertionError("there is no link of " + VOLUME);
+  }
+
+  /** Nothing of a tap's first comparing is under way any more. */
+  private void awaitWhole() throws Exception {
+    for (TestSite site : List.of(a, b)) {
+      Await.until(
+          "the volume is whole",
+          LIMIT,
+          () -> site.client.volume(VOLUME).path("state").asText().equals("Protected"));
+    }
   }
 
   private static void awaitStreaming(TestSite from) throws Exception {

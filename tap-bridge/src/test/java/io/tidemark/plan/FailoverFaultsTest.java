@@ -426,6 +426,25 @@ class FailoverFaultsTest {
     disk.assertAllAt(b);
   }
 
+  /** What was left is longer than what a reader takes of the journal at once. */
+  @Test
+  void shouldKeepALongLeftLineApart() throws Exception {
+    get(a.links.pause(plan + "-out"));
+    Scribe shipped = disk.scribe.fork(disk.scribe.head());
+    disk.write(90);
+    final Scribe unshipped = disk.scribe;
+    get(b.plans.failover(plan, forced("latest")));
+    sites.awaitState(b, plan, "FailedOver");
+    disk.scribe = shipped;
+    disk.attach(b);
+    disk.write(3);
+    get(b.plans.commit(plan));
+    sites.awaitState(b, plan, "Committed");
+    disk.awaitStreaming(b, "a");
+    disk.assertAllAt(a);
+    disk.assertNewestBranch(a, unshipped);
+  }
+
   /** The node that carries the run out is lost, and then the source's. */
   @Test
   void shouldGoOnAfterNodesAreLost() throws Exception {
