@@ -248,7 +248,8 @@ class TapFailbackTest {
     try (Tap tap = Tap.start(settings())) {
       tap.awaitReady();
       write(tap, 0, random(SIZE));
-      await("all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
+      await(
+          "all is journaled", () -> Arrays.equals(journal.content(), Files.readAllBytes(backing)));
       int port = node.address().getPort();
       node.close().toCompletableFuture().get(10, TimeUnit.SECONDS);
       await("the node is gone", () -> !tap.connected(NAME));
