@@ -8,10 +8,14 @@ rate and with the delay, and counts them. Nothing is encrypted. Parts, in this o
 
   trace       a record of `tidemark bench wan --traces DIR` is written through a tap: what comes before its
               mark as fast as it goes, the rest at its own pace; bytes on the line against raw bytes
+  first       first synchronisations of two volumes that differ in a hundredth of their blocks, one after the
+              other: each is written with what comes before the record's mark, then linked; bytes on the line
+              against the history's data and against the content compressed
   rpo         incompressible writes at a third of the line's rate: how old the oldest write is that the target
               lacks, by the link's own word, asked for twenty times a second
   crowded     the same at 1.5 times the line's rate
-  throughput  the same at four times the rate: bytes a second on the line against its rate
+  throughput  the same at twice the rate: bytes a second on the line against its rate, and against what a plain
+              connection gets through such a relay before and after
   failback    a planned failover, writes at the target, and back: bytes on the line back against changed bytes
   resync      a resync ordered after a part of the volume was changed: bytes against the volume's size and the change
 
@@ -24,7 +28,8 @@ import os
 import pathlib
 import random
 import shutil
-import statistics
+import socket
+import socketserver
 import struct
 import subprocess
 import sys
@@ -45,8 +50,6 @@ BLOCK = 4096
 
 
 def free_port():
-    import socket
-
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -371,6 +374,42 @@ def trace(stage):
         print(f"  {kind}: {sent}", file=sys.stderr)
 
 
+def first(stage):
+    """Links volumes that are full already, the second similar to the first."""
+    before, writes = [], []
+    for segment in segments(stage.options.trace):
+        if segment is None:
+            before = list(writes)
+        else:
+            writes += segment
+    chance = random.Random(17)
+    for name in ("one", "two"):
+        _, handle = stage.volume(name)
+        writer, content, raw = Writer(handle), bytearray(SIZE_MIB << 20), 0
+        for _, offset, length, data in before:
+            writer.write(offset, length, data)
+            content[offset:offset + length] = data if data is not None else bytes(length)
+            raw += len(data or b"")
+        if name == "two":
+            used = [b for b in range(len(content) // BLOCK) if content[b * BLOCK:(b + 1) * BLOCK].strip(b"\0")]
+            for b in chance.sample(used, len(used) // 100):
+                content[b * BLOCK:b * BLOCK + 64] = chance.randbytes(64)
+                writer.write(b * BLOCK, BLOCK, bytes(content[b * BLOCK:(b + 1) * BLOCK]))
+                raw += BLOCK
+        writer.flush()
+        line = list(stage.relay.bytes)
+        stage.link(name)
+        stage.caught_up(name)
+        there, again = (stage.relay.bytes[i] - line[i] for i in (0, 1))
+        blocks = [content[at:at + BLOCK] for at in range(0, len(content), BLOCK)]
+        full = b"".join(b for b in blocks if b.strip(b"\0"))
+        print(f"| {name} | {raw} | {len(full)} | {compressed(full, 'gzip', '-6')} | {compressed(full, 'zstd', '-3')} | {there} | {again} |")
+
+
+def compressed(data, *command):
+    return len(subprocess.run([*command, "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout)
+
+
 class Sampler(threading.Thread):
     """Asks for the link's lag twenty times a second."""
 
@@ -423,8 +462,36 @@ def paced(stage, what, share):
     print(f"{what}: caught up after {time.monotonic() - begun:.1f} s", file=sys.stderr)
 
 
+def bare_line(stage, seconds=10):
+    """What a plain connection gets through a relay like the link's, bytes a second."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as sink:
+        sink.daemon_threads = True
+        threading.Thread(target=sink.serve_forever, daemon=True).start()
+        relay = Relay(sink.server_address[1], stage.options.mbit, stage.options.rtt_ms)
+        relay.start()
+        relay.up.wait()
+        with socket.create_connection(("127.0.0.1", relay.port)) as sender:
+            warm = time.monotonic() + 2
+            while time.monotonic() < warm:
+                sender.sendall(bytes(relay.PIECE))
+            begun, before = time.monotonic(), relay.bytes[0]
+            while time.monotonic() < begun + seconds:
+                sender.sendall(bytes(relay.PIECE))
+            rate = (relay.bytes[0] - before) / (time.monotonic() - begun)
+        sink.shutdown()
+    return rate
+
+
+class Sink(socketserver.BaseRequestHandler):
+    def handle(self):
+        while self.request.recv(1 << 16):
+            pass
+
+
 def throughput(stage):
-    paced(stage, "throughput", 4.0)
+    print(f"a plain connection before: {bare_line(stage) * 8 / 1e6:.2f} Mbit/s")
+    paced(stage, "throughput", 2.0)
+    print(f"a plain connection after: {bare_line(stage) * 8 / 1e6:.2f} Mbit/s")
 
 
 def rpo(stage):
@@ -511,7 +578,7 @@ def failback(stage):
     print(f"| {FILLED_MIB} MiB of {SIZE_MIB} | {changed} | {there} | {again} |")
 
 
-PARTS = {"trace": trace, "rpo": rpo, "crowded": crowded, "throughput": throughput, "resync": resync, "failback": failback}
+PARTS = {"trace": trace, "first": first, "rpo": rpo, "crowded": crowded, "throughput": throughput, "resync": resync, "failback": failback}
 
 
 def main():
@@ -528,7 +595,7 @@ def main():
     try:
         stage.start()
         for part in options.only.split(","):
-            if part != "trace" or options.trace:
+            if part not in ("trace", "first") or options.trace:
                 PARTS[part](stage)
                 sys.stdout.flush()
     finally:
