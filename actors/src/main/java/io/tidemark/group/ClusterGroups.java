@@ -10,6 +10,7 @@ import io.tidemark.catalog.TagCatalog;
 import io.tidemark.catalog.TagRow;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.Retention;
 import io.tidemark.site.Site;
@@ -102,16 +103,7 @@ public final class ClusterGroups implements Groups {
 
   /** Empty for a name that is listed but has no group: it is being created or deleted. */
   private CompletionStage<Optional<GroupSummary>> existing(String name) {
-    return get(name)
-        .thenApply(Optional::of)
-        .exceptionally(
-            failure -> {
-              if (cause(failure) instanceof Refusal refusal
-                  && refusal.code() == ErrorCode.NOT_FOUND) {
-                return Optional.empty();
-              }
-              throw new CompletionException(cause(failure));
-            });
+    return Failures.found(get(name));
   }
 
   @Override
@@ -156,10 +148,10 @@ public final class ClusterGroups implements Groups {
                     .thenApply(reply -> ((GroupEntity.Tagged) reply).summary())
                     .exceptionallyCompose(
                         failure ->
-                            cause(failure) instanceof Refusal refusal
+                            Failures.cause(failure) instanceof Refusal refusal
                                     && refusal.code() == ErrorCode.NOT_ACKNOWLEDGED
                                 ? tag(group, request.name())
-                                : CompletableFuture.failedStage(cause(failure))));
+                                : CompletableFuture.failedStage(Failures.cause(failure))));
   }
 
   @Override
@@ -333,9 +325,10 @@ public final class ClusterGroups implements Groups {
   }
 
   private static CompletionStage<Void> unlessGone(Throwable failure) {
-    return cause(failure) instanceof Refusal refusal && refusal.code() == ErrorCode.NOT_FOUND
+    return Failures.cause(failure) instanceof Refusal refusal
+            && refusal.code() == ErrorCode.NOT_FOUND
         ? CompletableFuture.completedStage(null)
-        : CompletableFuture.failedStage(cause(failure));
+        : CompletableFuture.failedStage(Failures.cause(failure));
   }
 
   /** Locked on all volumes or on none: the point of one was given up already. */
@@ -346,11 +339,11 @@ public final class ClusterGroups implements Groups {
         .handle(
             (done, alsoFailed) -> {
               if (alsoFailed != null) {
-                cause(failure).addSuppressed(cause(alsoFailed));
+                Failures.cause(failure).addSuppressed(Failures.cause(alsoFailed));
               }
               return done;
             })
-        .thenCompose(done -> CompletableFuture.failedStage(cause(failure)));
+        .thenCompose(done -> CompletableFuture.failedStage(Failures.cause(failure)));
   }
 
   @Override
@@ -515,7 +508,7 @@ public final class ClusterGroups implements Groups {
   }
 
   private static RuntimeException late(String who, Throwable failure, Duration within) {
-    Throwable cause = cause(failure);
+    Throwable cause = Failures.cause(failure);
     return cause instanceof TimeoutException
         ? new Refusal(
             ErrorCode.NOT_ACKNOWLEDGED,
@@ -523,11 +516,5 @@ public final class ClusterGroups implements Groups {
                 .formatted(who, within.toSeconds()),
             cause)
         : new CompletionException(cause);
-  }
-
-  private static Throwable cause(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 }

@@ -4,13 +4,13 @@ import io.tidemark.image.VolumePoints.Located;
 import io.tidemark.point.PointReader;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.VolumeSummary;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
@@ -131,7 +131,7 @@ public final class HeldPoints implements AutoCloseable {
   }
 
   private static Optional<ErrorCode> code(Throwable failure) {
-    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    Throwable cause = Failures.cause(failure);
     return cause instanceof Refusal refusal ? Optional.of(refusal.code()) : Optional.empty();
   }
 

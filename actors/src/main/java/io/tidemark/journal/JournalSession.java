@@ -54,6 +54,15 @@ public interface JournalSession {
   CompletionStage<ByteBuffer> hashes(ByteRange range, int blockBytes);
 
   /**
+   * What the journal holds at its head, for a backing store that lacks it.
+   *
+   * @param range at most {@link ContentRun#RANGE_BYTES_MAX}, inside the volume
+   * @return how the range begins: content, or zeroes; of the state as of some seq since the session
+   *     began
+   */
+  CompletionStage<ContentRun> content(ByteRange range);
+
+  /**
    * Where the session passes orders for the tap; called once, when the link is ready. Orders that
    * came before wait for it.
    */

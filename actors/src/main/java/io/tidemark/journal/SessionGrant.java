@@ -19,6 +19,9 @@ import io.tidemark.position.WriteSeq;
  * @param synchronous whether the tap must reply to its clients only once a write is journaled
  * @param sinceSession the first of the sessions that were all this tap's up to this one: no other
  *     tap was let in meanwhile, and no epoch began; 0 when it is not known
+ * @param ownSession the same, whatever epochs began meanwhile: from that session on nobody but this
+ *     tap wrote the history, and none of it was taken back; 0 when it is not known, {@link
+ *     #OLDER_NODE} when the node tells neither that nor content
  * @param leased whether the tap may acknowledge writes only while it has a lease
  */
 public record SessionGrant(
@@ -31,4 +34,8 @@ public record SessionGrant(
     boolean syncOpen,
     boolean synchronous,
     int sinceSession,
-    boolean leased) {}
+    int ownSession,
+    boolean leased) {
+  /** The node's version of the link has no {@code ownSession} and no content. */
+  public static final int OLDER_NODE = -1;
+}

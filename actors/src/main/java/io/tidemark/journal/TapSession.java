@@ -20,6 +20,7 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentMeta;
 import io.tidemark.segment.SegmentRef;
@@ -38,7 +39,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -80,12 +80,16 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
   record Hashes(ByteRange range, int blockBytes, CompletableFuture<ByteBuffer> result)
       implements SessionMessage {}
 
+  record Content(ByteRange range, CompletableFuture<ContentRun> result) implements SessionMessage {}
+
   record Status(TapStatus status) implements SessionMessage {}
 
   record Detach() implements SessionMessage {}
 
   /** The link can pass orders on. */
   record Ready(OrderTaker taker) implements SessionMessage {}
+
+  private record Unread(CompletableFuture<PointReader> reader) implements SessionMessage {}
 
   private record OrderSettled(OpenOrder order, byte[] body, Throwable failure)
       implements SessionMessage {}
@@ -188,7 +192,8 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     Duration within = parts.settings().attachWithin();
     long until = MicroClock.system().micros() + TimeUnit.NANOSECONDS.toMicros(within.toNanos());
     volume.tell(
-        new VolumeEntity.AttachTap(tap.tapId(), tap.address(), tap.sizeBytes(), until, replies()));
+        new VolumeEntity.AttachTap(
+            tap.tapId(), tap.address(), tap.sizeBytes(), until, tap.trusting(), replies()));
     timers.startSingleTimer(new GiveUp(0), within);
   }
 
@@ -204,6 +209,8 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
         .onMessage(Gap.class, this::onGap)
         .onMessage(Sync.class, this::onSync)
         .onMessage(Hashes.class, this::onHashes)
+        .onMessage(Content.class, this::onContent)
+        .onMessage(Unread.class, this::onUnread)
         .onMessage(Status.class, this::onStatus)
         .onMessage(Detach.class, this::onDetach)
         .onMessage(Ready.class, this::onReady)
@@ -293,21 +300,47 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
 
   /** The first call after a gap opens the head as it is once everything before it is journaled. */
   private Behavior<SessionMessage> onHashes(Hashes m) {
+    head()
+        .thenCompose(open -> BlockHashes.of(open, m.range(), m.blockBytes(), parts.workers()))
+        .whenComplete((hashes, failure) -> answer(m.result(), hashes, failure));
+    return advance();
+  }
+
+  private Behavior<SessionMessage> onContent(Content m) {
+    CompletableFuture<PointReader> open = head();
+    ActorRef<SessionMessage> self = getContext().getSelf();
+    open.thenCompose(point -> ContentRun.of(point, m.range(), parts.workers()))
+        .whenComplete(
+            (run, failure) -> {
+              if (failure != null) {
+                self.tell(new Unread(open));
+              }
+              answer(m.result(), run, failure);
+            });
+    return advance();
+  }
+
+  /** The next call opens the head anew: retention may have given up what this one reads. */
+  private Behavior<SessionMessage> onUnread(Unread m) {
+    if (reader == m.reader()) {
+      reader = null;
+    }
+    return this;
+  }
+
+  private CompletableFuture<PointReader> head() {
     if (reader == null || reader.isCompletedExceptionally()) {
       reader = new CompletableFuture<>();
       queue.add(new View(reader));
     }
-    reader
-        .thenCompose(open -> BlockHashes.of(open, m.range(), m.blockBytes(), parts.workers()))
-        .whenComplete((hashes, failure) -> answer(m.result(), hashes, failure));
-    return advance();
+    return reader;
   }
 
   private static <T> void answer(CompletableFuture<T> result, T value, Throwable failure) {
     if (failure == null) {
       result.complete(value);
     } else {
-      result.completeExceptionally(cause(failure));
+      result.completeExceptionally(Failures.cause(failure));
     }
   }
 
@@ -358,7 +391,7 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
                 new OrderSettled(
                     open,
                     body,
-                    cause(failure) instanceof TimeoutException ? late(order) : failure));
+                    Failures.cause(failure) instanceof TimeoutException ? late(order) : failure));
     return this;
   }
 
@@ -389,10 +422,10 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     if (m.failure() == null) {
       return new VolumeEntity.OrderDone(m.order().id, m.body());
     }
-    return cause(m.failure()) instanceof Refusal refusal
+    return Failures.cause(m.failure()) instanceof Refusal refusal
         ? new VolumeEntity.Refused(m.order().id, refusal.code(), refusal.getMessage())
         : new VolumeEntity.Refused(
-            m.order().id, ErrorCode.FAILED, "the order failed: " + cause(m.failure()));
+            m.order().id, ErrorCode.FAILED, "the order failed: " + Failures.cause(m.failure()));
   }
 
   /** Whatever the tap does, the session will not hear of it (O1). */
@@ -444,7 +477,7 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
   }
 
   private Behavior<SessionMessage> onStoreFailed(StoreFailed m) {
-    Throwable cause = cause(m.failure());
+    Throwable cause = Failures.cause(m.failure());
     getContext()
         .getLog()
         .warn("volume {}: storing {} failed", tap.volume(), m.segment().meta, cause);
@@ -636,11 +669,5 @@ final class TapSession extends AbstractBehavior<SessionMessage> {
     ended.complete(reason);
     refuseOrders();
     return this;
-  }
-
-  private static Throwable cause(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 }

@@ -96,6 +96,20 @@ final class TapSessionHandle implements JournalSession {
   }
 
   @Override
+  public CompletionStage<ContentRun> content(ByteRange range) {
+    if (range.length() < 1
+        || range.length() > ContentRun.RANGE_BYTES_MAX
+        || range.end() > grant.sizeBytes()) {
+      return CompletableFuture.failedFuture(
+          new Refusal(
+              ErrorCode.INVALID,
+              "content is given of 1 to %d bytes inside the volume: not of %s"
+                  .formatted(ContentRun.RANGE_BYTES_MAX, range)));
+    }
+    return call(result -> new TapSession.Content(range, result));
+  }
+
+  @Override
   public void takeOrders(OrderTaker taker) {
     session.tell(new TapSession.Ready(taker));
   }

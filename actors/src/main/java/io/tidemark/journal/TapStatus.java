@@ -7,8 +7,8 @@ package io.tidemark.journal;
  * @param pendingBytes captured and not yet journaled
  * @param pendingWrites captured and not yet journaled
  * @param oldestPendingMicros timestamp of the oldest of them, 0 when there is none
- * @param syncDoneBytes compared or copied by the running synchronisation
- * @param syncTotalBytes what it has to compare in all, 0 when none runs
+ * @param syncDoneBytes compared or copied by the running synchronisation, or filled
+ * @param syncTotalBytes what it has to compare or to fill in all, 0 when none runs
  */
 public record TapStatus(
     Mode mode,
@@ -23,6 +23,8 @@ public record TapStatus(
     CONTINUOUS,
     SPILLING,
     COLLAPSED,
-    RESYNCING
+    RESYNCING,
+    /** As CONTINUOUS; the backing store is being filled with what the journal holds. */
+    FILLING
   }
 }

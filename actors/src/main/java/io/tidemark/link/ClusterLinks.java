@@ -19,6 +19,7 @@ import io.tidemark.point.Points;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.remote.RemoteSites;
 import io.tidemark.replication.Lines;
@@ -210,16 +211,7 @@ public final class ClusterLinks implements Links {
 
   /** Empty for a name that is listed but has no link: it is being created or deleted. */
   private CompletionStage<Optional<LinkSummary>> existing(String name) {
-    return get(name)
-        .thenApply(Optional::of)
-        .exceptionally(
-            failure -> {
-              if (cause(failure) instanceof Refusal refusal
-                  && refusal.code() == ErrorCode.NOT_FOUND) {
-                return Optional.empty();
-              }
-              throw new CompletionException(cause(failure));
-            });
+    return Failures.found(get(name));
   }
 
   @Override
@@ -302,7 +294,7 @@ public final class ClusterLinks implements Links {
   }
 
   private RuntimeException late(String who, Throwable failure) {
-    Throwable cause = cause(failure);
+    Throwable cause = Failures.cause(failure);
     return cause instanceof TimeoutException
         ? new Refusal(
             ErrorCode.NOT_ACKNOWLEDGED,
@@ -310,11 +302,5 @@ public final class ClusterLinks implements Links {
                 .formatted(who, timeout.toSeconds()),
             cause)
         : new CompletionException(cause);
-  }
-
-  private static Throwable cause(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 }

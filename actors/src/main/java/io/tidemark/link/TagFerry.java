@@ -7,6 +7,7 @@ import io.tidemark.catalog.TagCatalog;
 import io.tidemark.group.Groups;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.remote.RemoteSites;
 import io.tidemark.tag.TagSummary;
@@ -14,7 +15,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.function.ToLongFunction;
 
@@ -88,10 +88,7 @@ final class TagFerry {
 
   /** A tag of the name that the other site took by itself stays its own. */
   private static CompletionStage<Long> passedOver(TagSummary tag, Throwable failure) {
-    Throwable cause =
-        failure instanceof CompletionException && failure.getCause() != null
-            ? failure.getCause()
-            : failure;
+    Throwable cause = Failures.cause(failure);
     return cause instanceof Refusal refusal && refusal.code() == ErrorCode.ALREADY_EXISTS
         ? CompletableFuture.completedStage(tag.timeMicros())
         : CompletableFuture.failedStage(cause);

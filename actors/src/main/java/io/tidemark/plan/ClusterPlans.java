@@ -28,6 +28,7 @@ import io.tidemark.plan.PlanRun.Kind;
 import io.tidemark.plan.PlanSpec.Step;
 import io.tidemark.position.MicroClock;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.remote.RemoteSites;
 import io.tidemark.site.Site;
@@ -393,15 +394,7 @@ public final class ClusterPlans implements Plans {
 
   /** Empty for a name that is listed but has no plan: it is being created. */
   private CompletionStage<Optional<PlanSummary>> existing(String name) {
-    return local(name)
-        .thenApply(Optional::of)
-        .exceptionally(
-            failure -> {
-              if (PlanWork.code(failure) == ErrorCode.NOT_FOUND) {
-                return Optional.empty();
-              }
-              throw new CompletionException(PlanWork.cause(failure));
-            });
+    return Failures.found(local(name));
   }
 
   @Override
@@ -541,7 +534,7 @@ public final class ClusterPlans implements Plans {
   }
 
   private static RuntimeException late(String who, Throwable failure) {
-    Throwable cause = PlanWork.cause(failure);
+    Throwable cause = Failures.cause(failure);
     return cause instanceof TimeoutException
         ? new Refusal(
             ErrorCode.NOT_ACKNOWLEDGED,

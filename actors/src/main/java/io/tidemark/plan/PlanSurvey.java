@@ -8,6 +8,7 @@ import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.remote.RemoteSites;
 import io.tidemark.site.VolumeSummary;
@@ -102,9 +103,9 @@ final class PlanSurvey {
   }
 
   private static Refusal refusal(Throwable failure) {
-    return PlanWork.cause(failure) instanceof Refusal refusal
+    return Failures.cause(failure) instanceof Refusal refusal
         ? refusal
-        : new Refusal(ErrorCode.FAILED, "no answer: " + PlanWork.cause(failure), failure);
+        : new Refusal(ErrorCode.FAILED, "no answer: " + Failures.cause(failure), failure);
   }
 
   // ---- what would be lost ---------------------------------------------------------------------

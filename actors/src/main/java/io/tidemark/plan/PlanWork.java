@@ -20,6 +20,7 @@ import io.tidemark.point.RecoveryPoint;
 import io.tidemark.position.At;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.remote.RemoteSites;
 import io.tidemark.site.Replicas.Demotion;
@@ -313,9 +314,9 @@ final class PlanWork {
   }
 
   private CompletionStage<ImageSummary> openBefore(String name, Throwable failure) {
-    return code(failure) == ErrorCode.ALREADY_EXISTS
+    return Failures.code(failure) == ErrorCode.ALREADY_EXISTS
         ? parts.images().get(name)
-        : CompletableFuture.failedStage(cause(failure));
+        : CompletableFuture.failedStage(Failures.cause(failure));
   }
 
   private CompletionStage<Outcome> closeImage(PlanSpec spec, PlanRun.Volume volume) {
@@ -325,8 +326,8 @@ final class PlanWork {
         .close(name, true)
         .handle(
             (closed, failure) -> {
-              if (failure != null && code(failure) != ErrorCode.NOT_FOUND) {
-                throw new CompletionException(cause(failure));
+              if (failure != null && Failures.code(failure) != ErrorCode.NOT_FOUND) {
+                throw new CompletionException(Failures.cause(failure));
               }
               return Outcome.of("image " + name + " is closed");
             });
@@ -554,18 +555,6 @@ final class PlanWork {
 
   private static Outcome found(long seq, long micros, long epoch, String words) {
     return new Outcome(true, seq, micros, epoch, -1, words);
-  }
-
-  static Throwable cause(Throwable failure) {
-    Throwable cause = failure;
-    while (cause instanceof CompletionException && cause.getCause() != null) {
-      cause = cause.getCause();
-    }
-    return cause;
-  }
-
-  static ErrorCode code(Throwable failure) {
-    return cause(failure) instanceof Refusal refusal ? refusal.code() : ErrorCode.FAILED;
   }
 
   /** Where a volume would be failed over to. */

@@ -39,6 +39,7 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.serialization.TidemarkMessage;
 import io.tidemark.site.SiteEvent;
@@ -663,9 +664,9 @@ public final class RecoveryPlan
   }
 
   private static Refusal refusal(Throwable failure) {
-    return PlanWork.cause(failure) instanceof Refusal refusal
+    return Failures.cause(failure) instanceof Refusal refusal
         ? refusal
-        : new Refusal(ErrorCode.FAILED, "it failed: " + PlanWork.cause(failure), failure);
+        : new Refusal(ErrorCode.FAILED, "it failed: " + Failures.cause(failure), failure);
   }
 
   private long now() {

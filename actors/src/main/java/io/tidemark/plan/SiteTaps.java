@@ -4,6 +4,7 @@ import io.tidemark.link.VolumeCommand;
 import io.tidemark.order.TapOrder;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.remote.RemoteSites;
 import io.tidemark.site.Site;
 import io.tidemark.witness.LeaseKeeper;
@@ -19,9 +20,9 @@ record SiteTaps(RemoteSites sites, Site site) implements LeaseKeeper.Taps {
         .ask(sites.here(), new VolumeCommand.Lease(volume, on))
         .handle(
             (answer, failure) -> {
-              boolean gone = failure != null && PlanWork.code(failure) == ErrorCode.NOT_FOUND;
+              boolean gone = failure != null && Failures.code(failure) == ErrorCode.NOT_FOUND;
               if (failure != null && (on || !gone)) {
-                throw new CompletionException(PlanWork.cause(failure));
+                throw new CompletionException(Failures.cause(failure));
               }
               return null;
             });

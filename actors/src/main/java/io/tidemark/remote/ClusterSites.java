@@ -15,6 +15,7 @@ import com.typesafe.config.Config;
 import io.tidemark.artery.DialledConnections;
 import io.tidemark.position.MicroClock;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.SiteEvent;
 import java.nio.file.Path;
@@ -379,7 +380,7 @@ public final class ClusterSites implements RemoteSites {
     }
     return answer.exceptionallyCompose(
         failure -> {
-          Throwable cause = SiteGateway.cause(failure);
+          Throwable cause = Failures.cause(failure);
           throw cause instanceof AskTimeoutException
               ? new Refusal(
                   ErrorCode.NOT_ACKNOWLEDGED,

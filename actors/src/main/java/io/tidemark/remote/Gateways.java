@@ -7,6 +7,7 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.ActorSystem;
 import akka.actor.typed.javadsl.Adapter;
 import akka.pattern.Patterns;
+import io.tidemark.refusal.Failures;
 import io.tidemark.remote.GatewayMessage.Reply;
 import io.tidemark.remote.GatewayMessage.SiteRequest;
 import java.time.Duration;
@@ -83,7 +84,7 @@ final class Gateways {
         .thenApply(reply -> envelopes.open((Reply) reply))
         .exceptionallyCompose(
             failure -> {
-              throw new CompletionException(SiteGateway.cause(failure));
+              throw new CompletionException(Failures.cause(failure));
             });
   }
 }

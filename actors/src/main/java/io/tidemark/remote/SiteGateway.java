@@ -6,13 +6,13 @@ import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.Receive;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.remote.GatewayMessage.SiteRefusal;
 import io.tidemark.remote.GatewayMessage.SiteRequest;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
@@ -61,8 +61,10 @@ final class SiteGateway extends AbstractBehavior<SiteRequest> {
     answer(request)
         .handle(
             (answer, failure) ->
-                failure == null ? envelopes.reply(answer) : refusal(cause(failure), request))
-        .exceptionally(failure -> refusal(cause(failure), request))
+                failure == null
+                    ? envelopes.reply(answer)
+                    : refusal(Failures.cause(failure), request))
+        .exceptionally(failure -> refusal(Failures.cause(failure), request))
         .thenAccept(request.replyTo()::tell);
     return this;
   }
@@ -87,11 +89,5 @@ final class SiteGateway extends AbstractBehavior<SiteRequest> {
     return new SiteRefusal(
         ErrorCode.FAILED.name(),
         "site '%s' failed at '%s': %s".formatted(envelopes.here(), request.type(), cause));
-  }
-
-  static Throwable cause(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 }

@@ -16,6 +16,7 @@ import io.tidemark.journal.SessionGrant;
 import io.tidemark.position.MicroClock;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.SegmentStore;
 import io.tidemark.site.Replicas.ReplicaSpec;
@@ -26,7 +27,6 @@ import io.tidemark.wan.KnownContent;
 import io.tidemark.wan.SimilarContent;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
@@ -124,7 +124,7 @@ public final class Shipping {
               if (failure == null) {
                 shipping.ended.complete(done);
               } else {
-                shipping.ended.completeExceptionally(cause(failure));
+                shipping.ended.completeExceptionally(Failures.cause(failure));
               }
             });
     return shipping;
@@ -300,13 +300,5 @@ public final class Shipping {
     } else if (news instanceof LinkNews.Hashes hashes && sync != null) {
       sync.heard(hashes);
     }
-  }
-
-  private static Throwable cause(Throwable failure) {
-    Throwable cause = failure;
-    while (cause instanceof CompletionException && cause.getCause() != null) {
-      cause = cause.getCause();
-    }
-    return cause;
   }
 }

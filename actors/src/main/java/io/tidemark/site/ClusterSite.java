@@ -17,6 +17,7 @@ import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.RetentionPolicy;
@@ -102,16 +103,7 @@ public final class ClusterSite implements Site, Replicas, Retention {
 
   /** Empty for a name that is listed but has no volume: it is being created or deleted. */
   private CompletionStage<Optional<VolumeSummary>> existing(VolumeName name) {
-    return volume(name)
-        .thenApply(Optional::of)
-        .exceptionally(
-            failure -> {
-              if (cause(failure) instanceof Refusal refusal
-                  && refusal.code() == ErrorCode.NOT_FOUND) {
-                return Optional.empty();
-              }
-              throw new CompletionException(cause(failure));
-            });
+    return Failures.found(volume(name));
   }
 
   @Override
@@ -313,7 +305,7 @@ public final class ClusterSite implements Site, Replicas, Retention {
   }
 
   private RuntimeException late(String who, Throwable failure, Duration within) {
-    Throwable cause = cause(failure);
+    Throwable cause = Failures.cause(failure);
     return cause instanceof TimeoutException
         ? new Refusal(
             ErrorCode.NOT_ACKNOWLEDGED,
@@ -321,11 +313,5 @@ public final class ClusterSite implements Site, Replicas, Retention {
                 .formatted(who, within.toSeconds()),
             cause)
         : new CompletionException(cause);
-  }
-
-  private static Throwable cause(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 }

@@ -5,6 +5,7 @@ import io.tidemark.group.Groups;
 import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.retention.KeptTag;
 import io.tidemark.retention.KeptTags;
@@ -131,7 +132,7 @@ final class GroupTags implements KeptTags {
   }
 
   private static boolean isNotFound(Throwable failure) {
-    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    Throwable cause = Failures.cause(failure);
     return cause instanceof Refusal refusal && refusal.code() == ErrorCode.NOT_FOUND;
   }
 }

@@ -43,7 +43,7 @@ public record Ledger(
   public Ledger {
     retained = retained == null ? Retained.ALL : retained;
     standing = standing == null ? Standing.PRIMARY : standing;
-    continuity = continuity == null ? new Continuity(tap.session(), 0, 0) : continuity;
+    continuity = continuity == null ? new Continuity(tap.session(), 0, 0, 0) : continuity;
   }
 
   /** More closed dark intervals than this are merged, the oldest first. */
@@ -80,17 +80,25 @@ public record Ledger(
    *     there never was one
    * @param gaps gaps recorded so far
    * @param gapSeq first seq of the newest gap, 0 when there is none
+   * @param ownSession the first of the sessions that were all the newest one's tap's, whatever
+   *     epochs began meanwhile: nobody else wrote the history since, and none of it was taken back;
+   *     0 when that is not known
    */
-  public record Continuity(int sinceSession, long gaps, long gapSeq) {
-    static final Continuity NONE = new Continuity(0, 0, 0);
+  public record Continuity(int sinceSession, long gaps, long gapSeq, int ownSession) {
+    static final Continuity NONE = new Continuity(0, 0, 0, 0);
 
     Continuity withGap(long firstSeq) {
-      return new Continuity(sinceSession, gaps + 1, firstSeq);
+      return new Continuity(sinceSession, gaps + 1, firstSeq, ownSession);
     }
 
     /** From that session on, whatever was before. */
     Continuity since(int session) {
-      return new Continuity(session, gaps, gapSeq);
+      return new Continuity(session, gaps, gapSeq, ownSession);
+    }
+
+    /** The history is the tap's own from that session on. */
+    Continuity own(int session) {
+      return new Continuity(sinceSession, gaps, gapSeq, session);
     }
   }
 

@@ -156,15 +156,27 @@ public final class VolumeEntity
    * {@code INVALID} when the backing store is smaller than the volume. Repeating it from the same
    * session actor is safe; from another actor of the same tap it replaces the session.
    *
-   * @param untilMicros when the tap will have given up: handled later, the request is refused with
-   *     {@code NOT_ACKNOWLEDGED}, lest it replace the session of the tap's next attempt; 0 for
-   *     never
+   * @param untilMicros when the tap will have given up, by the session's node's clock: handled
+   *     later, or after a later attempt, the request is refused with {@code NOT_ACKNOWLEDGED}, lest
+   *     it replace the session of the tap's next attempt; 0 for never
+   * @param trusting whether the tap takes its backing store for the truth: refused with {@code
+   *     FENCED} where that may be older than the journal (V11)
    * @param session is watched and heard of, and told {@link SessionEnded}
    */
   @JsonTypeName("attach-tap")
   public record AttachTap(
-      UUID tapId, String address, long sizeBytes, long untilMicros, ActorRef<Reply> session)
-      implements Command, TidemarkMessage {}
+      UUID tapId,
+      String address,
+      long sizeBytes,
+      long untilMicros,
+      boolean trusting,
+      ActorRef<Reply> session)
+      implements Command, TidemarkMessage {
+    public AttachTap(
+        UUID tapId, String address, long sizeBytes, long untilMicros, ActorRef<Reply> session) {
+      this(tapId, address, sizeBytes, untilMicros, false, session);
+    }
+  }
 
   /**
    * Journals stored segments that follow the head, all or none. Replies {@link Journaled}; {@code
@@ -588,8 +600,8 @@ public final class VolumeEntity
 
   private ActorRef<Reply> connection;
 
-  /** {@code untilMicros} of the attempt that the connected session began with. */
-  private long connectedUntil;
+  /** That the connected session began with; null without one. */
+  private AttachAttempt connected;
 
   private TapStatus status;
   private long statusMicros;
@@ -915,17 +927,23 @@ public final class VolumeEntity
               "the backing store has %d bytes, volume '%s' has %d: grow the backing store"
                   .formatted(c.sizeBytes(), name, ledger.settings().sizeBytes())));
     }
-    Optional<Refusal> stranger = VolumeRoles.refuseAttach(state, name, c.tapId());
+    Optional<Refusal> stranger =
+        VolumeRoles.refuseAttach(state, name, c.tapId())
+            .or(
+                () ->
+                    c.trusting()
+                        ? VolumeRoles.refuseTrusting(state, name, c.tapId())
+                        : Optional.empty());
     if (stranger.isPresent()) {
       return refused(0, c.session(), stranger.get());
     }
     if (last.attached() && c.session().equals(connection)) {
       return Effect().reply(c.session(), new Attached(grant(state)));
     }
-    boolean late = now() > c.untilMicros();
+    AttachAttempt attempt = AttachAttempt.of(c.session(), c.untilMicros());
     boolean overtaken =
-        connection != null && last.tapId().equals(c.tapId()) && c.untilMicros() < connectedUntil;
-    if (c.untilMicros() != 0 && (late || overtaken)) {
+        connected != null && last.tapId().equals(c.tapId()) && attempt.isBefore(connected);
+    if (attempt.isLate(now()) || overtaken) {
       return refused(
           0,
           c.session(),
@@ -1420,7 +1438,7 @@ public final class VolumeEntity
   private void welcome(int session, AttachTap c) {
     dismiss(ErrorCode.FENCED, "the tap attached again: session " + session + " replaced this one");
     connect(session, c.session());
-    connectedUntil = c.untilMicros();
+    connected = AttachAttempt.of(c.session(), c.untilMicros());
     tell("tap-attached", "tap " + Refusal.printable(c.address()) + " attached");
     timers.startSingleTimer(CHORES, new DoChores(), parts.settings().orphanDelay());
   }
@@ -1446,7 +1464,7 @@ public final class VolumeEntity
     if (connection != null) {
       context.unwatch(connection);
       connection = null;
-      connectedUntil = 0;
+      connected = null;
     }
   }
 
@@ -1507,6 +1525,7 @@ public final class VolumeEntity
         state.openSync().isPresent(),
         ledger.settings().synchronous(),
         ledger.continuity().sinceSession(),
+        ledger.continuity().ownSession(),
         ledger.standing().leased() && ledger.standing().role() == Standing.Role.PRIMARY);
   }
 

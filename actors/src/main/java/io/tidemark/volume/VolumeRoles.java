@@ -48,6 +48,34 @@ final class VolumeRoles {
             standing.origin());
   }
 
+  /**
+   * Why a tap that takes its backing store for the truth is not let in: the store may be older than
+   * a history that went on elsewhere, and all of it would be journaled as new writes (V11).
+   */
+  static Optional<Refusal> refuseTrusting(Live state, VolumeName name, UUID tapId) {
+    Ledger ledger = state.ledger();
+    Ledger.Tap last = ledger.tap();
+    Ledger.Continuity continuity = ledger.continuity();
+    boolean wroteLast =
+        last.session() > 0
+            && last.tapId().equals(tapId)
+            && (within(continuity.sinceSession(), last) || within(continuity.ownSession(), last));
+    if (ledger.standing().role() != Role.PRIMARY
+        || ledger.epoch() <= 1
+        || ledger.head().seq() == 0
+        || wroteLast) {
+      return Optional.empty();
+    }
+    return refuse(
+        ErrorCode.FENCED,
+        "volume '%s' was promoted, and a tap of this release would write its backing store over the journal's content; update the tap",
+        name);
+  }
+
+  private static boolean within(int since, Ledger.Tap last) {
+    return since > 0 && since <= last.session();
+  }
+
   /** Why the volume cannot be the replica of that link. */
   static Optional<Refusal> refuseReplica(
       Live state, VolumeName name, long sizeBytes, UUID link, long epoch) {
@@ -220,6 +248,7 @@ final class VolumeRoles {
             .withClosedDark(
                 ledger.dark().stream().filter(dark -> dark.toSeq() < e.keptSeq()).toList())
             .withIndex(new Indexed(kept, tailFrom(ledger, kept), e.tailSegments(), e.tailWrites()))
+            .withContinuity(ledger.continuity().own(ledger.tap().session() + 1))
             .withStanding(ledger.standing().withBranch(left));
     Optional<OpenSync> open = reopened(live, keep);
     if (open.isEmpty()) {

@@ -359,8 +359,7 @@ public sealed interface VolumeState extends TidemarkMessage {
       Ledger attached =
           ledger
               .withTap(new Tap(e.session(), e.tapId(), e.address(), true, -1))
-              .withContinuity(
-                  unbroken ? ledger.continuity() : ledger.continuity().since(e.session()));
+              .withContinuity(continued(ledger.continuity(), same, unbroken, e.session()));
       return last.session() == 0
           ? attached
           : attached.withChores(
@@ -391,6 +390,12 @@ public sealed interface VolumeState extends TidemarkMessage {
       return standing(ledger, event);
     }
     return retaining(ledger, ledger.retained(), event);
+  }
+
+  private static Ledger.Continuity continued(
+      Ledger.Continuity before, boolean sameTap, boolean unbroken, int session) {
+    Ledger.Continuity whose = sameTap ? before : before.own(session);
+    return unbroken ? whose : whose.since(session);
   }
 
   /** Events of roles. */

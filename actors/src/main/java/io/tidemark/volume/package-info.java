@@ -36,6 +36,8 @@
  *       without a tap leaves its summary with the nodes, together with its term.
  *   <li>V10 A primary is written by taps, a replica by its one link, a fenced volume by nobody;
  *       what a demotion takes back from the history stays readable as a branch.
+ *   <li>V11 A tap that takes its backing store for the truth is let in to a promoted volume only
+ *       when nobody else wrote the history since it did: an old store never becomes new writes.
  * </ol>
  */
 package io.tidemark.volume;

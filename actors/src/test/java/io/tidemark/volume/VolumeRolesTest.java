@@ -221,6 +221,33 @@ class VolumeRolesTest {
         ref -> new CreateReplica(VOLUME_BYTES * 2, 1, 3, "main", LINK, "site a", ref));
   }
 
+  /** One that would journal an old store as new writes is kept out after a promotion (V11). */
+  @Test
+  void shouldKeepOutATapThatTrustsItsStore() {
+    replica(LINK, 1, "main");
+    new Writer(LINK).journal(1);
+    promote(1, 5, false);
+    trusting(TAP, Refused.class);
+    Writer tap = new Writer(TAP);
+    tap.journal(1);
+    trusting(TAP, Attached.class); // it wrote last: its store is not older
+    assertEquals(10, summary().head().seq().value());
+    demote(2, Optional.of(LINK), -1, 0);
+    promote(2, 10, false);
+    trusting(TAP, Attached.class); // nobody else wrote meanwhile
+    demote(3, Optional.of(LINK), -1, 0);
+    new Writer(LINK).journal(1);
+    promote(3, 15, false);
+    trusting(TAP, Refused.class);
+  }
+
+  private void trusting(UUID id, Class<? extends Reply> answer) {
+    TestProbe<Reply> probe = kit.createTestProbe();
+    volume.tell(new AttachTap(id, "host", VOLUME_BYTES, 0, true, probe.getRef()));
+    Reply reply = probe.receiveMessage(Duration.ofSeconds(10));
+    assertEquals(answer, reply.getClass(), reply.toString());
+  }
+
   /** A replica follows its source's epoch and branch, and never an older one. */
   @Test
   void shouldFollowTheSourcesEpoch() {

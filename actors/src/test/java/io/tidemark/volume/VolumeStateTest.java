@@ -13,6 +13,7 @@ import io.tidemark.refusal.Refusal;
 import io.tidemark.testsite.TestSite;
 import io.tidemark.volume.VolumeEvent.EpochRaised;
 import io.tidemark.volume.VolumeEvent.GapRecorded;
+import io.tidemark.volume.VolumeEvent.HistoryForked;
 import io.tidemark.volume.VolumeEvent.IndexAdvanced;
 import io.tidemark.volume.VolumeEvent.OrphansCollected;
 import io.tidemark.volume.VolumeEvent.SegmentJournaled;
@@ -126,6 +127,9 @@ class VolumeStateTest {
     assertEquals(3, again.ledger().continuity().sinceSession());
     Live raised = play(new EpochRaised(2, 230), new TapAttached(5, new UUID(9, 9), "x", 240));
     assertEquals(5, raised.ledger().continuity().sinceSession());
+    assertEquals(3, raised.ledger().continuity().ownSession(), "nobody else wrote meanwhile");
+    Live forked = play(new HistoryForked("left", 10, 110, 1, 10, "taken back", 250));
+    assertEquals(6, forked.ledger().continuity().ownSession(), "its own writes were taken back");
   }
 
   /** A resync that sent content leaves a dark interval that ends just before its completion. */

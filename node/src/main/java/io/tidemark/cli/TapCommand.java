@@ -93,6 +93,14 @@ final class TapCommand implements Callable<Integer> {
   private int drainSeconds = (int) TapSettings.DRAIN.toSeconds();
 
   @Option(
+      names = "--fill-rate",
+      paramLabel = "SIZE",
+      description =
+          "content compared or fetched each second at most while a backing store is filled after a promotion;"
+              + " default 200MiB, 0B for no limit")
+  private String fillRate = "200MiB";
+
+  @Option(
       names = "--apps",
       paramLabel = "FILE",
       description = "applications of this host that tags may quiesce; see docs/operations.md")
@@ -133,7 +141,8 @@ final class TapCommand implements Callable<Integer> {
                 listen.stream().map(NbdListenAddress::parse).toList(),
                 links)
             .withBounds(Amounts.bytes(memory), Amounts.bytes(spill))
-            .withDrain(Duration.ofSeconds(drainSeconds));
+            .withDrain(Duration.ofSeconds(drainSeconds))
+            .withFillRate(Amounts.bytes(fillRate));
     if (applications != null) {
       settings = settings.withApplications(ApplicationsFile.load(applications));
     }

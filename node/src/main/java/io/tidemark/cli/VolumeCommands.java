@@ -224,7 +224,7 @@ final class VolumeCommands implements Runnable {
     if (sync.isObject()) {
       line(
           out,
-          "synchronised",
+          tap.path("mode").asText().equals("filling") ? "filled" : "synchronised",
           Amounts.size(sync.path("doneBytes").asLong())
               + " of "
               + Amounts.size(sync.path("totalBytes").asLong()));

@@ -9,6 +9,7 @@ import io.tidemark.position.At;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -122,8 +123,7 @@ final class Timeline {
               if (failure == null) {
                 return located.point().seq().value();
               }
-              Throwable cause =
-                  failure instanceof CompletionException ? failure.getCause() : failure;
+              Throwable cause = Failures.cause(failure);
               // The horizon moved on since the history was read.
               if (cause instanceof Refusal refusal && refusal.code() == ErrorCode.BEYOND_HORIZON) {
                 return belowHorizon();

@@ -11,13 +11,13 @@ import io.tidemark.overlay.BlockState;
 import io.tidemark.overlay.Overlay;
 import io.tidemark.point.PointReader;
 import io.tidemark.position.ByteRange;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -205,10 +205,7 @@ final class ImageExport implements NbdExport, LiveContent {
   }
 
   private void fail(NbdRequest request, Throwable failure) {
-    Throwable cause = failure;
-    while (cause instanceof CompletionException && cause.getCause() != null) {
-      cause = cause.getCause();
-    }
+    Throwable cause = Failures.cause(failure);
     if (LocalFiles.diskFull(cause)) {
       problem = "the node's disk is full: the overlay cannot grow";
       request.fail(NbdError.ENOSPC, problem);

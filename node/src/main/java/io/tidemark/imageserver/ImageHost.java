@@ -10,11 +10,11 @@ import akka.actor.typed.receptionist.Receptionist;
 import akka.actor.typed.receptionist.ServiceKey;
 import com.fasterxml.jackson.annotation.JsonTypeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.serialization.TidemarkMessage;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 
 /**
@@ -113,10 +113,7 @@ public final class ImageHost extends AbstractBehavior<ImageHost.Command> {
   }
 
   private static Reply refused(Throwable failure) {
-    Throwable cause =
-        failure instanceof CompletionException && failure.getCause() != null
-            ? failure.getCause()
-            : failure;
+    Throwable cause = Failures.cause(failure);
     return cause instanceof Refusal refusal
         ? new Refused(refusal.code(), refusal.getMessage())
         : new Refused(ErrorCode.FAILED, String.valueOf(cause.getMessage()));

@@ -21,6 +21,7 @@ import io.tidemark.position.MicroClock;
 import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -209,7 +210,7 @@ public final class SiteImages implements Images {
               if (second != null) {
                 LOG.warn("image {} will be removed when the node starts again", name, second);
               }
-              throw new CompletionException(unwrapped(failure));
+              throw new CompletionException(Failures.cause(failure));
             });
   }
 
@@ -440,7 +441,7 @@ public final class SiteImages implements Images {
               if (failure == null || isNotFound(failure)) {
                 return CompletableFuture.completedStage(volumeOf(reply));
               }
-              return CompletableFuture.<Optional<VolumeName>>failedStage(unwrapped(failure));
+              return CompletableFuture.<Optional<VolumeName>>failedStage(Failures.cause(failure));
             })
         .thenCompose(closing -> closing)
         .thenCompose(volume -> server.drop(name).thenCompose(dropped -> release(name, volume)))
@@ -456,7 +457,8 @@ public final class SiteImages implements Images {
   }
 
   private static boolean isNotFound(Throwable failure) {
-    return unwrapped(failure) instanceof Refusal refusal && refusal.code() == ErrorCode.NOT_FOUND;
+    return Failures.cause(failure) instanceof Refusal refusal
+        && refusal.code() == ErrorCode.NOT_FOUND;
   }
 
   // Taking up again after a restart
@@ -502,7 +504,7 @@ public final class SiteImages implements Images {
         .handle(
             (done, failure) -> {
               if (failure != null) {
-                onTakeUpFailed(name, retry, unwrapped(failure));
+                onTakeUpFailed(name, retry, Failures.cause(failure));
               }
               return Done.getInstance();
             });
@@ -620,7 +622,7 @@ public final class SiteImages implements Images {
     if (failure == null) {
       return reply;
     }
-    Throwable cause = unwrapped(failure);
+    Throwable cause = Failures.cause(failure);
     if (cause instanceof TimeoutException) {
       throw new Refusal(
           ErrorCode.NOT_ACKNOWLEDGED,
@@ -628,14 +630,6 @@ public final class SiteImages implements Images {
           cause);
     }
     throw new CompletionException(cause);
-  }
-
-  private static Throwable unwrapped(Throwable failure) {
-    Throwable cause = failure;
-    while (cause instanceof CompletionException && cause.getCause() != null) {
-      cause = cause.getCause();
-    }
-    return cause;
   }
 
   private static <T> CompletionStage<List<T>> sequence(List<CompletionStage<T>> stages) {

@@ -10,6 +10,7 @@ import io.tidemark.position.At;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.site.VolumeSummary;
 import io.tidemark.taplink.LiveLink;
@@ -23,7 +24,6 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -211,10 +211,7 @@ public final class RollbackJobs implements Rollbacks, AutoCloseable {
 
   /** Whether a tap did not hear it; one that knows of no such rollback lets clients in already. */
   private static boolean away(Throwable failure) {
-    Throwable cause =
-        failure instanceof CompletionException && failure.getCause() != null
-            ? failure.getCause()
-            : failure;
+    Throwable cause = Failures.cause(failure);
     return cause instanceof TimeoutException
         || (cause instanceof Refusal refusal && refusal.code() == ErrorCode.NOT_ACKNOWLEDGED);
   }

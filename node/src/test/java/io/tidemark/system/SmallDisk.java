@@ -2,6 +2,7 @@ package io.tidemark.system;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -13,6 +14,9 @@ final class SmallDisk implements AutoCloseable {
   private final Path mount;
   private final Path ballast;
 
+  /** A run that is ended by a signal leaves no mount either. */
+  private final Thread atExit = new Thread(this::unmount);
+
   SmallDisk(Path image, Path mount, long bytes) throws IOException, InterruptedException {
     this.mount = Files.createDirectories(mount);
     this.ballast = mount.resolve("ballast");
@@ -21,6 +25,7 @@ final class SmallDisk implements AutoCloseable {
     }
     Shell.run("mkfs.ext4", "-qF", image.toString()).orFail();
     Shell.run("mount", "-o", "loop", image.toString(), mount.toString()).orFail();
+    Runtime.getRuntime().addShutdownHook(atExit);
   }
 
   void fillUp() throws IOException, InterruptedException {
@@ -34,12 +39,19 @@ final class SmallDisk implements AutoCloseable {
 
   /** Whoever uses it has ended. */
   @Override
-  public void close() throws IOException {
+  public void close() {
+    Runtime.getRuntime().removeShutdownHook(atExit);
+    unmount();
+  }
+
+  private void unmount() {
     try {
       Shell.run("umount", "--lazy", mount.toString()).orFail();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IOException("interrupted while " + mount + " was unmounted", e);
+      throw new IllegalStateException("interrupted while " + mount + " was unmounted", e);
     }
   }
 }

@@ -6,6 +6,7 @@ import com.datastax.oss.driver.api.core.cql.Row;
 import com.datastax.oss.driver.api.core.cql.Statement;
 import io.tidemark.position.VolumeId;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.segment.ChunkCodec;
 import io.tidemark.segment.SegmentMeta;
@@ -15,7 +16,6 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -178,7 +178,7 @@ public final class CassandraSegmentStore implements SegmentStore, AutoCloseable 
                       if (failure == null) {
                         result.complete(data);
                       } else {
-                        result.completeExceptionally(unwrapped(failure));
+                        result.completeExceptionally(Failures.cause(failure));
                       }
                     }));
     return result;
@@ -187,7 +187,7 @@ public final class CassandraSegmentStore implements SegmentStore, AutoCloseable 
   /** What one replica lacks or has damaged, the others may have. */
   private CompletionStage<ByteBuffer> readAgain(
       Statement<?> careful, SegmentRef ref, int chunk, Throwable failure) {
-    return unwrapped(failure) instanceof Refusal refusal && refusal.code() == ErrorCode.CORRUPT
+    return Failures.cause(failure) instanceof Refusal refusal && refusal.code() == ErrorCode.CORRUPT
         ? read(careful, ref, chunk)
         : CompletableFuture.failedStage(failure);
   }
@@ -207,12 +207,6 @@ public final class CassandraSegmentStore implements SegmentStore, AutoCloseable 
                   chunk, ref.session(), Integer.toUnsignedLong(ref.ordinal()), ref.volume()));
     }
     return ChunkCodec.decode(ref, chunk, data);
-  }
-
-  private static Throwable unwrapped(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 
   @Override

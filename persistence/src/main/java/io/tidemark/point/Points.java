@@ -3,9 +3,9 @@ package io.tidemark.point;
 import io.tidemark.index.SegmentHistory;
 import io.tidemark.position.At;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Supplier;
 
@@ -53,8 +53,7 @@ public interface Points {
     return resolve(view, history, at)
         .exceptionallyCompose(
             failure -> {
-              Throwable cause =
-                  failure instanceof CompletionException ? failure.getCause() : failure;
+              Throwable cause = Failures.cause(failure);
               if (!(cause instanceof Refusal refusal) || refusal.code() != ErrorCode.CORRUPT) {
                 return CompletableFuture.failedStage(failure);
               }

@@ -6,12 +6,12 @@ import io.tidemark.index.MappedExtent;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -104,7 +104,7 @@ final class StoredPointReader implements PointReader {
       Places then, CompletionStage<T> first, Function<Places, CompletionStage<T>> retry) {
     return first.exceptionallyCompose(
         failure -> {
-          if (!(unwrapped(failure) instanceof Refusal missing)
+          if (!(Failures.cause(failure) instanceof Refusal missing)
               || missing.code() != ErrorCode.CORRUPT
               || renewal == FIXED) {
             return CompletableFuture.failedFuture(failure);
@@ -113,19 +113,13 @@ final class StoredPointReader implements PointReader {
               .exceptionallyCompose(
                   refused ->
                       CompletableFuture.failedFuture(
-                          unwrapped(refused) instanceof Refusal r
+                          Failures.cause(refused) instanceof Refusal r
                                   && (r.code() == ErrorCode.BEYOND_HORIZON
                                       || r.code() == ErrorCode.NOT_FOUND)
                               ? r
                               : failure))
               .thenCompose(retry::apply);
         });
-  }
-
-  private static Throwable unwrapped(Throwable failure) {
-    return failure instanceof CompletionException && failure.getCause() != null
-        ? failure.getCause()
-        : failure;
   }
 
   /** Places newer than {@code then}; many reads that miss share one renewal. */

@@ -1,5 +1,6 @@
 package io.tidemark.capture;
 
+import io.tidemark.journal.SessionGrant;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.VolumeId;
 import io.tidemark.refusal.ErrorCode;
@@ -69,6 +70,7 @@ public final class ActivityLog implements AutoCloseable {
    * @param session number of the last session it was granted
    * @param openAttempts attempts to attach since then whose outcome it never learned
    * @param cleanSeq the head at which it stopped with everything journaled, -1 otherwise
+   * @param epoch in which it was granted that session; 0 when an older tap wrote the log
    */
   public record State(
       UUID tapId,
@@ -78,11 +80,12 @@ public final class ActivityLog implements AutoCloseable {
       boolean fenced,
       int session,
       int openAttempts,
-      long cleanSeq) {
+      long cleanSeq,
+      long epoch) {
     static final UUID NO_VOLUME = new UUID(0, 0);
 
     static State fresh() {
-      return new State(UUID.randomUUID(), NO_VOLUME, 0, false, false, 0, 0, -1);
+      return new State(UUID.randomUUID(), NO_VOLUME, 0, false, false, 0, 0, -1, 0);
     }
 
     /** The incarnation that the tap was attached to. */
@@ -91,16 +94,18 @@ public final class ActivityLog implements AutoCloseable {
     }
 
     State withOpenAttempts(int attempts) {
-      return new State(tapId, volume, sizeBytes, synchronous, fenced, session, attempts, cleanSeq);
+      return new State(
+          tapId, volume, sizeBytes, synchronous, fenced, session, attempts, cleanSeq, epoch);
     }
 
     State withFenced() {
       return new State(
-          tapId, volume, sizeBytes, synchronous, true, session, openAttempts, cleanSeq);
+          tapId, volume, sizeBytes, synchronous, true, session, openAttempts, cleanSeq, epoch);
     }
 
     State withCleanSeq(long seq) {
-      return new State(tapId, volume, sizeBytes, synchronous, fenced, session, openAttempts, seq);
+      return new State(
+          tapId, volume, sizeBytes, synchronous, fenced, session, openAttempts, seq, epoch);
     }
   }
 
@@ -240,6 +245,7 @@ public final class ActivityLog implements AutoCloseable {
             (flags & 2) != 0,
             in.getInt(),
             in.getInt(),
+            in.getLong(),
             in.getLong());
   }
 
@@ -255,6 +261,7 @@ public final class ActivityLog implements AutoCloseable {
     out.putLong(next.sizeBytes());
     out.put((byte) ((next.synchronous() ? 1 : 0) | (next.fenced() ? 2 : 0)));
     out.putInt(next.session()).putInt(next.openAttempts()).putLong(next.cleanSeq());
+    out.putLong(next.epoch());
     out.clear();
     CRC32C crc = new CRC32C();
     crc.update(out.duplicate().limit(PAGE_BYTES - 4));
@@ -340,7 +347,8 @@ public final class ActivityLog implements AutoCloseable {
     }
   }
 
-  void fenced() throws IOException {
+  /** Notes, durably, that the tap may not write. */
+  public void fenced() throws IOException {
     synchronized (headerLock) {
       writeHeader(state.withFenced());
     }
@@ -352,11 +360,13 @@ public final class ActivityLog implements AutoCloseable {
    *
    * @param dirty ranges that differ from the journal as far as is known
    */
-  void granted(VolumeId volume, long sizeBytes, boolean synchronous, int session, DirtyMap dirty)
+  void granted(
+      VolumeId volume, long sizeBytes, boolean synchronous, int session, long epoch, DirtyMap dirty)
       throws IOException {
     synchronized (headerLock) {
       State next =
-          new State(state.tapId(), volume.value(), sizeBytes, synchronous, false, session, 0, -1);
+          new State(
+              state.tapId(), volume.value(), sizeBytes, synchronous, false, session, 0, -1, epoch);
       lock.lock();
       try {
         awaitCommitter();
@@ -375,6 +385,41 @@ public final class ActivityLog implements AutoCloseable {
         stuck.or(more);
         marked.or(more);
         stalePages.or(pagesOf(more));
+        while (!stalePages.isEmpty()) {
+          commit();
+        }
+      } finally {
+        lock.unlock();
+      }
+      writeHeader(next);
+    }
+  }
+
+  /**
+   * Notes a granted session in which the journal's content is to replace the backing store's: no
+   * region is marked any more. Whoever calls it has noted durably before that the store is to be
+   * filled, and which of it may be nowhere else.
+   */
+  public void superseded(SessionGrant grant) throws IOException {
+    State next =
+        new State(
+            state.tapId(),
+            grant.volume().value(),
+            grant.sizeBytes(),
+            grant.synchronous(),
+            false,
+            grant.session(),
+            0,
+            -1,
+            grant.epoch().value());
+    synchronized (headerLock) {
+      lock.lock();
+      try {
+        awaitCommitter();
+        // Until the new header is written, a crash leaves marks, or pages that read as marked.
+        state = next;
+        layOut(grant.sizeBytes());
+        stalePages.or(allPages());
         while (!stalePages.isEmpty()) {
           commit();
         }

@@ -22,6 +22,13 @@ public interface BackingContent {
    */
   RangeLock lock(ByteRange range) throws InterruptedException;
 
+  /**
+   * Bytes that the journal holds and the store does not yet; what is read is right all the same.
+   */
+  default long unfilledBytes() {
+    return 0;
+  }
+
   /** A held range. */
   @FunctionalInterface
   interface RangeLock extends AutoCloseable {

@@ -698,7 +698,12 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
       lock.unlock();
     }
     activity.granted(
-        grant.volume(), grant.sizeBytes(), grant.synchronous(), grant.session(), marks);
+        grant.volume(),
+        grant.sizeBytes(),
+        grant.synchronous(),
+        grant.session(),
+        grant.epoch().value(),
+        marks);
     List<Runnable> replies = new ArrayList<>();
     lock.lock();
     try {
@@ -718,6 +723,9 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   /** Whether every session since the one this tap knows was its own (C8). */
   private static boolean onlyOurs(ActivityLog.State known, SessionGrant grant) {
+    if (grant.session() == known.session()) {
+      return true; // noted when the store was given up for the journal's content
+    }
     int others = grant.session() - known.session() - 1;
     if (grant.sinceSession() > 0) {
       return others >= 0 && grant.sinceSession() <= known.session();
@@ -781,9 +789,12 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
 
   /** The tap was fenced: every later write fails (J6). */
   public void fenced(String reason) throws IOException {
+    boolean news = fencedReason == null;
     fencedReason = reason;
-    activity.fenced();
-    log.error("volume {}: fenced: {}", name, reason);
+    if (news) {
+      activity.fenced();
+      log.error("volume {}: fenced: {}", name, reason);
+    }
     lease().ifPresent(gate -> gate.refuse(reason));
   }
 
@@ -1483,6 +1494,16 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
             case RESYNCING -> TapStatus.Mode.RESYNCING;
             case CONTINUOUS -> spillInUse() ? TapStatus.Mode.SPILLING : TapStatus.Mode.CONTINUOUS;
           };
+      long unfilled = shown == TapStatus.Mode.CONTINUOUS ? backing.unfilledBytes() : 0;
+      if (unfilled > 0) {
+        return new TapStatus(
+            TapStatus.Mode.FILLING,
+            queuedBytes,
+            queuedWrites,
+            oldestPending(),
+            sizeBytes - unfilled,
+            sizeBytes);
+      }
       boolean syncs = mode != Mode.CONTINUOUS;
       long total = mode == Mode.COLLAPSED ? dirty.bytes() : syncTotalBytes;
       long done = mode == Mode.COLLAPSED ? 0 : Math.max(0, total - syncing.bytes());
@@ -1534,7 +1555,7 @@ public final class VolumeCapture implements CaptureSink, AutoCloseable {
   Optional<WriteSeq> idleAt() {
     lock.lock();
     try {
-      return attached && baseKnown && !closed && drained()
+      return attached && baseKnown && !closed && drained() && backing.unfilledBytes() == 0
           ? Optional.of(new WriteSeq(base + nextOrdinal - 1))
           : Optional.empty();
     } finally {

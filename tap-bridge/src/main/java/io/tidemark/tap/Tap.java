@@ -167,6 +167,14 @@ public final class Tap implements AutoCloseable {
         .flatMap(TapVolume::status);
   }
 
+  /** Volumes that are not served because they may not be written at this site yet (T7). */
+  public List<VolumeName> standingBy() {
+    return volumes.stream()
+        .filter(TapVolume::standingBy)
+        .map(volume -> volume.spec().name())
+        .toList();
+  }
+
   /** Whether a node takes the volume's writes now. */
   public boolean connected(VolumeName name) {
     return volumes.stream().anyMatch(v -> v.spec().name().equals(name) && v.connected());

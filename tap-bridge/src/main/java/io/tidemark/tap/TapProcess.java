@@ -3,6 +3,7 @@ package io.tidemark.tap;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.Refusal;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -55,6 +56,15 @@ public final class TapProcess {
     try {
       tap.ready().get(READY_SECONDS, TimeUnit.SECONDS);
     } catch (TimeoutException e) {
+      List<VolumeName> idle = tap.standingBy();
+      if (!idle.isEmpty()) {
+        out.printf(
+            "standing by: %s may not be written at this site now; served the moment it may%n",
+            idle.stream().map(VolumeName::value).collect(Collectors.joining(", ")));
+        out.flush();
+        tap.awaitReady();
+        return;
+      }
       out.printf(
           "waiting: no node at %s has answered; a volume that was never attached is served once one"
               + " lets the tap in, which is tried again and again%n",

@@ -31,6 +31,8 @@ import java.util.Set;
  * @param link of the tap link
  * @param drain how long a stop waits for the journal to take what is captured
  * @param applications of this host that tags may quiesce
+ * @param fillBytesPerSecond of content that is compared or fetched in the background at most, of
+ *     each volume whose backing store is filled from the journal; 0 for no limit
  */
 public record TapSettings(
     List<VolumeSpec> volumes,
@@ -42,9 +44,14 @@ public record TapSettings(
     NbdServerSettings nbd,
     LinkSettings link,
     Duration drain,
-    Optional<ApplicationsFile> applications) {
+    Optional<ApplicationsFile> applications,
+    long fillBytesPerSecond) {
   public static final long MEMORY_BYTES_MAX = 64L << 20;
   public static final Duration DRAIN = Duration.ofSeconds(10);
+
+  /** Leaves a disk and a node room for others. */
+  public static final long FILL_BYTES_PER_SECOND = 200L << 20;
+
   public static final int LINK_PORT = 8471;
   public static final int VOLUMES_MAX = 64;
 
@@ -84,7 +91,8 @@ public record TapSettings(
         NbdServerSettings.defaults(),
         LinkSettings.defaults(),
         DRAIN,
-        Optional.empty());
+        Optional.empty(),
+        FILL_BYTES_PER_SECOND);
   }
 
   public TapSettings withStateDirectory(Path directory) {
@@ -98,7 +106,8 @@ public record TapSettings(
         nbd,
         link,
         drain,
-        applications);
+        applications,
+        fillBytesPerSecond);
   }
 
   public TapSettings withBounds(long memoryBytes, long spillBytes) {
@@ -112,7 +121,8 @@ public record TapSettings(
         nbd,
         link,
         drain,
-        applications);
+        applications,
+        fillBytesPerSecond);
   }
 
   public TapSettings withNbd(NbdServerSettings settings) {
@@ -126,7 +136,8 @@ public record TapSettings(
         settings,
         link,
         drain,
-        applications);
+        applications,
+        fillBytesPerSecond);
   }
 
   public TapSettings withLink(LinkSettings settings) {
@@ -140,7 +151,8 @@ public record TapSettings(
         nbd,
         settings,
         drain,
-        applications);
+        applications,
+        fillBytesPerSecond);
   }
 
   public TapSettings withDrain(Duration most) {
@@ -154,7 +166,8 @@ public record TapSettings(
         nbd,
         link,
         most,
-        applications);
+        applications,
+        fillBytesPerSecond);
   }
 
   public TapSettings withApplications(ApplicationsFile file) {
@@ -168,7 +181,23 @@ public record TapSettings(
         nbd,
         link,
         drain,
-        Optional.of(file));
+        Optional.of(file),
+        fillBytesPerSecond);
+  }
+
+  public TapSettings withFillRate(long bytesPerSecond) {
+    return new TapSettings(
+        volumes,
+        listen,
+        nodes,
+        stateDirectory,
+        memoryBytesMax,
+        limits,
+        nbd,
+        link,
+        drain,
+        applications,
+        bytesPerSecond);
   }
 
   /**

@@ -1,5 +1,6 @@
 package io.tidemark.taplink;
 
+import io.tidemark.journal.ContentRun;
 import io.tidemark.order.TapOrder;
 import io.tidemark.segment.SegmentMeta;
 
@@ -22,7 +23,9 @@ public enum FrameType {
   CONTENT_HASHES(15, true, false, 13 + 32 * 1024, 0),
   ORDER(16, false, true, 17 + TapOrder.BODY_BYTES_MAX, 0),
   ORDER_DONE(17, true, false, 512 + TapOrder.BODY_BYTES_MAX, 0),
-  PACKED(18, true, false, (4 << 20) + SegmentMeta.DATA_BYTES_MAX, 0);
+  PACKED(18, true, false, (4 << 20) + SegmentMeta.DATA_BYTES_MAX, 0),
+  CONTENT_REQUEST(19, true, false, 20, 0),
+  CONTENT(20, false, true, 12 + ContentRun.BYTES_MAX, 0);
 
   private final int code;
   private final boolean fromTap;

@@ -1,6 +1,7 @@
 package io.tidemark.taplink;
 
 import io.tidemark.capture.ContentHashes;
+import io.tidemark.journal.ContentRun;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.order.TapOrder;
@@ -83,6 +84,9 @@ sealed interface LinkMessage {
       if (version >= ProtocolVersion.V3.code()) {
         out.putInt(grant.sinceSession());
       }
+      if (version >= ProtocolVersion.V4.code()) {
+        out.putInt(grant.ownSession());
+      }
       return out.flip();
     }
 
@@ -99,12 +103,23 @@ sealed interface LinkMessage {
       int segmentBytesMax = in.getInt();
       int segmentWritesMax = in.getInt();
       int since = version >= ProtocolVersion.V3.code() ? in.getInt() : 0;
+      int own = version >= ProtocolVersion.V4.code() ? in.getInt() : SessionGrant.OLDER_NODE;
       boolean syncOpen = (flags & 1) != 0;
       boolean synchronous = (flags & 2) != 0;
       boolean leased = version >= ProtocolVersion.V4.code() && (flags & 4) != 0;
       SessionGrant grant =
           new SessionGrant(
-              volume, size, epoch, session, head, headTime, syncOpen, synchronous, since, leased);
+              volume,
+              size,
+              epoch,
+              session,
+              head,
+              headTime,
+              syncOpen,
+              synchronous,
+              since,
+              own,
+              leased);
       Welcome welcome = new Welcome(version, grant, windowBytes, segmentBytesMax, segmentWritesMax);
       if (welcome.windowBytes < 1 || welcome.segmentBytesMax < 1 || welcome.segmentWritesMax < 1) {
         throw new IllegalArgumentException("a window or segment of no size");
@@ -287,6 +302,67 @@ sealed interface LinkMessage {
     }
   }
 
+  /** Tap to node, from version 4 on: how does the journal's content of the range begin? */
+  record ContentRequest(int id, ByteRange range) implements LinkMessage {
+    @Override
+    public FrameType type() {
+      return FrameType.CONTENT_REQUEST;
+    }
+
+    @Override
+    public ByteBuffer encode() {
+      ByteBuffer out = ByteBuffer.allocate(20).putInt(id);
+      return out.putLong(range.offset()).putLong(range.length()).flip();
+    }
+
+    static ContentRequest decode(ByteBuffer in) {
+      ContentRequest request =
+          new ContentRequest(in.getInt(), new ByteRange(in.getLong(), in.getLong()));
+      if (request.range.length() < 1 || request.range.length() > ContentRun.RANGE_BYTES_MAX) {
+        throw new IllegalArgumentException("content of " + request.range + " is over the limit");
+      }
+      return request;
+    }
+  }
+
+  /**
+   * Node to tap: the answer to the request of that id.
+   *
+   * @param run empty when it cannot be read, {@code why} then says why
+   */
+  record Content(int id, Optional<ContentRun> run, String why) implements LinkMessage {
+    static Content of(int id, ContentRun run) {
+      return new Content(id, Optional.of(run), "");
+    }
+
+    static Content failed(int id, String why) {
+      return new Content(id, Optional.empty(), why);
+    }
+
+    @Override
+    public FrameType type() {
+      return FrameType.CONTENT;
+    }
+
+    @Override
+    public ByteBuffer encode() {
+      if (run.isEmpty()) {
+        ByteBuffer out = ByteBuffer.allocate(14 + TEXT_BYTES_MAX).putInt(id).putLong(0);
+        putText(out, why);
+        return out.flip();
+      }
+      ByteBuffer bytes = run.get().bytes().duplicate();
+      ByteBuffer out = ByteBuffer.allocate(12 + bytes.remaining()).putInt(id);
+      return out.putLong(run.get().length()).put(bytes).flip();
+    }
+
+    static Content decode(ByteBuffer in) {
+      int id = in.getInt();
+      long length = in.getLong();
+      return length == 0 ? failed(id, text(in)) : of(id, new ContentRun(length, rest(in)));
+    }
+  }
+
   /**
    * Node to tap, from version 3 on: an order to be carried out.
    *
@@ -367,6 +443,7 @@ sealed interface LinkMessage {
                 case SPILLING -> 1;
                 case COLLAPSED -> 2;
                 case RESYNCING -> 3;
+                case FILLING -> 4;
               });
       out.putLong(status.pendingBytes()).putLong(status.pendingWrites());
       out.putLong(status.oldestPendingMicros());
@@ -380,6 +457,7 @@ sealed interface LinkMessage {
             case 1 -> TapStatus.Mode.SPILLING;
             case 2 -> TapStatus.Mode.COLLAPSED;
             case 3 -> TapStatus.Mode.RESYNCING;
+            case 4 -> TapStatus.Mode.FILLING;
             default -> throw new IllegalArgumentException("no such mode");
           };
       return new Status(
@@ -549,6 +627,8 @@ sealed interface LinkMessage {
             case ORDER -> Order.decode(in);
             case ORDER_DONE -> OrderDone.decode(in);
             case PACKED -> Packed.decode(in);
+            case CONTENT_REQUEST -> ContentRequest.decode(in);
+            case CONTENT -> Content.decode(in);
           };
       if (in.hasRemaining()) {
         throw new LinkProtocolException(in.remaining() + " bytes too many in " + frame.type());

@@ -14,8 +14,9 @@ public enum ProtocolVersion {
   V3(3),
 
   /**
-   * The node may say that the tap needs a lease to acknowledge writes; between sites, packed
-   * segments may have pieces like other blocks.
+   * The tap may ask for content, to fill its backing store, and learns whose the history is; the
+   * node may say that the tap needs a lease to acknowledge writes; between sites, packed segments
+   * may have pieces like other blocks.
    */
   V4(4);
 

@@ -2,14 +2,17 @@ package io.tidemark.taplink;
 
 import io.tidemark.capture.ActivityLog;
 import io.tidemark.capture.ContentHashes;
-import io.tidemark.capture.HashSource;
+import io.tidemark.capture.ContentSource;
 import io.tidemark.capture.IdleContent;
 import io.tidemark.capture.Outgoing;
 import io.tidemark.capture.VolumeCapture;
+import io.tidemark.journal.ContentRun;
 import io.tidemark.journal.SessionGrant;
+import io.tidemark.journal.TapStatus;
 import io.tidemark.position.ByteRange;
 import io.tidemark.position.VolumeName;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.taporder.OrderDesk;
 import java.io.EOFException;
@@ -22,7 +25,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
@@ -30,6 +32,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -41,13 +44,19 @@ import org.slf4j.LoggerFactory;
  * what the volume's capture has, and starts again with a pause when the connection breaks. One
  * thread connects and writes, one reads, and one, if the node asks, hashes the backing store.
  */
-public final class TapLinkClient implements HashSource, AutoCloseable {
+public final class TapLinkClient implements ContentSource, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(TapLinkClient.class);
   private static final int READ_BYTES = 64 << 10;
   private static final long STATUS_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final long IDLE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
   private static final long FAREWELL_SECONDS = 2;
   private static final long HASHES_SECONDS = 60;
+
+  /** A tap that may not write yet asks again so often: what a promotion waits for it. */
+  private static final long STANDBY_MILLIS = 300;
+
+  private static final int HASHES_OPEN_MAX = 8;
+  private static final int FETCHES_OPEN_MAX = 16;
 
   /** The node's questions for content that may wait at once. */
   private static final int CONTENT_OPEN_MAX = 8;
@@ -58,7 +67,13 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   /** The capture to go on with, made when the first grant tells the volume's size. */
   @FunctionalInterface
   public interface CaptureFactory {
+    /**
+     * @throws Refusal to give the session up and to ask for another one later
+     */
     VolumeCapture capture(SessionGrant grant) throws IOException;
+
+    /** A node said {@code FENCED} to a tap that was not let in yet since it started. */
+    default void fenced(String reason) throws IOException {}
   }
 
   /**
@@ -78,8 +93,14 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   private final OrderDesk orders;
   private final ScheduledExecutorService watch;
   private final CompletableFuture<SessionGrant> firstGrant = new CompletableFuture<>();
+  private final CompletableFuture<Void> firstRound = new CompletableFuture<>();
   private final Thread thread;
   private final Object pause = new Object();
+
+  /** A node ends the session of a tap that asks for more at once. */
+  private final Semaphore hashing = new Semaphore(HASHES_OPEN_MAX);
+
+  private final Semaphore fetching = new Semaphore(FETCHES_OPEN_MAX);
   private volatile boolean stopping;
   private volatile Connection connection;
   private volatile VolumeCapture capture;
@@ -87,6 +108,9 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
 
   /** Whether the last connection journaled anything. */
   private boolean fruitful;
+
+  /** Whether the last attempt found a volume that is not to be written here yet. */
+  private boolean standingBy;
 
   /** Sessions in a row that ended by a refusal of the first thing sent. */
   private int rejections;
@@ -127,6 +151,14 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     return firstGrant;
   }
 
+  /**
+   * Completes once a node has answered by a grant or a refusal, or every node has been tried in
+   * vain.
+   */
+  public CompletableFuture<Void> firstRound() {
+    return firstRound;
+  }
+
   public boolean connected() {
     return connection != null;
   }
@@ -143,6 +175,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     while (!stopping) {
       InetSocketAddress node = nodes.get(turn++ % nodes.size());
       fruitful = false;
+      standingBy = false;
       try {
         connectAndServe(node);
       } catch (IOException e) {
@@ -156,8 +189,14 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       } catch (RuntimeException e) {
         log.error("volume {}: the link to {} failed", identity.volume(), node, e);
       }
+      if (turn >= nodes.size()) {
+        firstRound.complete(null);
+      }
       pauseMillis =
           fruitful ? firstPause : Math.min(pauseMillis * 2, settings.backoffMax().toMillis());
+      if (standingBy) {
+        pauseMillis = Math.min(pauseMillis, STANDBY_MILLIS);
+      }
       if (!pause(pauseMillis)) {
         return;
       }
@@ -165,6 +204,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
   }
 
   private boolean refused(Refusal refusal, InetSocketAddress node) {
+    standingBy = refusal.code() == ErrorCode.FENCED || refusal.code() == ErrorCode.NOT_SYNCHRONIZED;
     boolean news = lastRefusal == null || lastRefusal.code() != refusal.code();
     lastRefusal = refusal;
     if (news) {
@@ -178,7 +218,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     boolean known = activity.state().incarnation().isPresent();
     boolean lasting =
         refusal.code() == ErrorCode.BUSY || !LinkMessage.Refused.of(refusal).retryable();
-    if (!known && lasting) {
+    if (!known && lasting && !standingBy) {
       firstGrant.completeExceptionally(refusal);
       return true;
     }
@@ -246,7 +286,26 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     if (now == null) {
       throw new IOException("no node is connected");
     }
-    return now.hashes(range, blockBytes);
+    hashing.acquire();
+    try {
+      return now.hashes(range, blockBytes);
+    } finally {
+      hashing.release();
+    }
+  }
+
+  @Override
+  public ContentRun content(ByteRange range) throws IOException, InterruptedException {
+    Connection now = connection;
+    if (now == null) {
+      throw new IOException("no node is connected");
+    }
+    fetching.acquire();
+    try {
+      return now.content(range);
+    } finally {
+      fetching.release();
+    }
   }
 
   /** Takes leave of the node and stops; what is captured stays with the capture. */
@@ -280,6 +339,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
     private final ByteBuffer buffer = ByteBuffer.allocate(READ_BYTES);
     private final Queue<LinkMessage> control = new ConcurrentLinkedQueue<>();
     private final Map<Integer, CompletableFuture<ByteBuffer>> asked = new ConcurrentHashMap<>();
+    private final Map<Integer, CompletableFuture<ContentRun>> fetched = new ConcurrentHashMap<>();
     private final AtomicInteger nextId = new AtomicInteger();
     private final AtomicInteger contentOpen = new AtomicInteger();
     private final ExecutorService hasher = Executors.newSingleThreadExecutor(this::hasherThread);
@@ -326,6 +386,8 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         }
         if (refused.code() == ErrorCode.FENCED && capture != null) {
           capture.fenced(refused.message());
+        } else if (refused.code() == ErrorCode.FENCED) {
+          factory.fenced(refused.message());
         }
         throw refused.refusal();
       }
@@ -376,6 +438,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       connection = this;
       reader.start();
       firstGrant.complete(terms.grant());
+      firstRound.complete(null);
       long statusAt = System.nanoTime();
       long pingAt = statusAt + settings.pingEvery().toNanos();
       while (!over && !stopping) {
@@ -384,7 +447,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         }
         long now = System.nanoTime();
         if (now - statusAt >= 0) {
-          send(new LinkMessage.Status(capture.status()));
+          send(new LinkMessage.Status(told(capture.status())));
           statusAt = now + STATUS_NANOS;
         }
         if (now - pingAt >= 0) {
@@ -407,6 +470,19 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         send(new LinkMessage.Bye("the tap stops"));
         reader.join(TimeUnit.SECONDS.toMillis(FAREWELL_SECONDS) / 2);
       }
+    }
+
+    /** Older nodes know nothing of filling. */
+    private TapStatus told(TapStatus status) {
+      return terms.version() < ProtocolVersion.V4.code() && status.mode() == TapStatus.Mode.FILLING
+          ? new TapStatus(
+              TapStatus.Mode.CONTINUOUS,
+              status.pendingBytes(),
+              status.pendingWrites(),
+              status.oldestPendingMicros(),
+              0,
+              0)
+          : status;
     }
 
     private boolean hasCredit() {
@@ -471,6 +547,14 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
         if (waiting != null) {
           waiting.complete(hashes.hashes());
         }
+      } else if (message instanceof LinkMessage.Content content) {
+        CompletableFuture<ContentRun> waiting = fetched.remove(content.id());
+        if (waiting != null && content.run().isPresent()) {
+          waiting.complete(content.run().get());
+        } else if (waiting != null) {
+          waiting.completeExceptionally(
+              new IOException("the node has no content: " + content.why()));
+        }
       } else if (message instanceof LinkMessage.ContentHashesRequest request) {
         hashContent(request);
       } else if (message instanceof LinkMessage.Order order) {
@@ -534,7 +618,7 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       if (failure == null) {
         control.add(LinkMessage.OrderDone.of(id, body));
       } else {
-        Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+        Throwable cause = Failures.cause(failure);
         if (!(cause instanceof Refusal)) {
           log.error("volume {}: an order failed", identity.volume(), cause);
         }
@@ -582,10 +666,38 @@ public final class TapLinkClient implements HashSource, AutoCloseable {
       }
     }
 
+    ContentRun content(ByteRange range) throws IOException, InterruptedException {
+      if (terms.version() < ProtocolVersion.V4.code()) {
+        throw new IOException("the node is too old to give content: update it");
+      }
+      int id = nextId.incrementAndGet();
+      CompletableFuture<ContentRun> answer = new CompletableFuture<>();
+      fetched.put(id, answer);
+      control.add(new LinkMessage.ContentRequest(id, range));
+      capture.wake();
+      if (over) {
+        failAsked();
+      }
+      try {
+        ContentRun run = answer.get(HASHES_SECONDS, TimeUnit.SECONDS);
+        if (run.length() > range.length()) {
+          throw new IOException("the node gave " + run.length() + " bytes of " + range);
+        }
+        return run;
+      } catch (ExecutionException e) {
+        throw new IOException(e.getCause().getMessage(), e);
+      } catch (TimeoutException e) {
+        throw new IOException("no content of " + range + " after a minute", e);
+      } finally {
+        fetched.remove(id);
+      }
+    }
+
     private void failAsked() {
       IOException cause = failure;
       String why = "the link to the node broke" + (cause == null ? "" : ": " + cause.getMessage());
       asked.values().forEach(f -> f.completeExceptionally(new IOException(why)));
+      fetched.values().forEach(f -> f.completeExceptionally(new IOException(why)));
     }
 
     void closeIfSilent() {

@@ -12,6 +12,7 @@ import akka.stream.stage.GraphStageLogic;
 import akka.stream.stage.TimerGraphStageLogic;
 import akka.util.ByteString;
 import io.tidemark.capture.ContentHashes;
+import io.tidemark.journal.ContentRun;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalSession;
 import io.tidemark.journal.TapIdentity;
@@ -24,6 +25,7 @@ import io.tidemark.position.VolumeId;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
+import io.tidemark.refusal.Failures;
 import io.tidemark.refusal.Refusal;
 import io.tidemark.replication.OlderContent;
 import io.tidemark.segment.SegmentMeta;
@@ -36,7 +38,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -62,6 +63,9 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
 
   /** Questions for hashes that may be open at once. */
   private static final int HASHES_OPEN_MAX = 8;
+
+  /** Requests for content that may be open at once. */
+  private static final int FETCHES_OPEN_MAX = 16;
 
   /** Questions of ours for content that may be open at once. */
   private static final int CONTENT_OPEN_MAX = 4;
@@ -118,6 +122,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
   private record Done(Command command, Outcome<WriteSeq> outcome) {}
 
   private record Hashed(int id, Outcome<ByteBuffer> outcome) {}
+
+  private record Fetched(int id, Outcome<ContentRun> outcome) {}
 
   private record Question(
       ByteRange range, int blockBytes, CompletableFuture<ContentHashes> answer) {}
@@ -184,6 +190,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     private AsyncCallback<Outcome<JournalSession>> onAttached;
     private AsyncCallback<Done> onDone;
     private AsyncCallback<Hashed> onHashed;
+    private AsyncCallback<Fetched> onFetched;
     private AsyncCallback<Outcome<Refusal>> onEnded;
     private AsyncCallback<Question> onAsk;
     private AsyncCallback<Errand> onOrder;
@@ -199,6 +206,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     private long bytesInFlight;
     private long commandsAcked;
     private int hashesOpen;
+    private int fetchesOpen;
     private long heardNanos = System.nanoTime();
     private boolean draining;
     private boolean closing;
@@ -235,6 +243,7 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       onAttached = createAsyncCallback(this::attached);
       onDone = createAsyncCallback(this::done);
       onHashed = createAsyncCallback(this::hashed);
+      onFetched = createAsyncCallback(this::fetched);
       onEnded = createAsyncCallback(this::ended);
       onAsk = createAsyncCallback(this::ask);
       onOrder = createAsyncCallback(this::order);
@@ -353,6 +362,8 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
         run(unpacking.after(() -> session.completeSync(syncDone.differentBytes())), frame.bytes());
       } else if (message instanceof LinkMessage.HashesRequest request) {
         onHashesRequest(request);
+      } else if (message instanceof LinkMessage.ContentRequest request) {
+        onContentRequest(request);
       } else if (message instanceof LinkMessage.ContentHashesAnswer content) {
         answered(content);
       } else if (message instanceof LinkMessage.OrderDone done) {
@@ -397,7 +408,11 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       try {
         tap =
             new TapIdentity(
-                new VolumeName(hello.volume()), hello.tapId(), hello.address(), hello.sizeBytes());
+                new VolumeName(hello.volume()),
+                hello.tapId(),
+                hello.address(),
+                hello.sizeBytes(),
+                chosen.get().code() < ProtocolVersion.V4.code());
       } catch (Refusal e) {
         refuse(e);
         return;
@@ -614,11 +629,32 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
       }
     }
 
-    private Refusal refusalOf(Throwable failure) {
-      Throwable cause = failure;
-      while (cause instanceof CompletionException && cause.getCause() != null) {
-        cause = cause.getCause();
+    private void onContentRequest(LinkMessage.ContentRequest request) throws LinkProtocolException {
+      if (version.code() < ProtocolVersion.V4.code()
+          || request.range().end() > session.grant().sizeBytes()
+          || ++fetchesOpen > FETCHES_OPEN_MAX) {
+        throw new LinkProtocolException("a request for content that is not due: " + request);
       }
+      session
+          .content(request.range())
+          .whenComplete((r, e) -> onFetched.invoke(new Fetched(request.id(), new Outcome<>(r, e))));
+    }
+
+    private void fetched(Fetched fetched) {
+      fetchesOpen--;
+      if (closing) {
+        return;
+      }
+      // What cannot be read is no reason to end the session: capture goes on.
+      answer(
+          fetched.outcome().failure() == null
+              ? LinkMessage.Content.of(fetched.id(), fetched.outcome().value())
+              : LinkMessage.Content.failed(
+                  fetched.id(), refusalOf(fetched.outcome().failure()).getMessage()));
+    }
+
+    private Refusal refusalOf(Throwable failure) {
+      Throwable cause = Failures.cause(failure);
       if (cause instanceof Refusal refusal) {
         return refusal;
       }
@@ -627,7 +663,11 @@ final class TapSessionStage extends GraphStage<FlowShape<ByteString, ByteString>
     }
 
     private void refuse(Refusal refusal) {
-      log.info("tap {}: refused: {} {}", peer, refusal.code(), refusal.getMessage());
+      if (session == null && refusal.code() == ErrorCode.FENCED) {
+        log.debug("tap {} stands by: {}", peer, refusal.getMessage()); // it asks again and again
+      } else {
+        log.info("tap {}: refused: {} {}", peer, refusal.code(), refusal.getMessage());
+      }
       answer(LinkMessage.Refused.of(refusal));
       close();
     }

@@ -38,7 +38,7 @@ public final class ExportGate {
    *
    * @return how many clients were inside; it is shut if none was, or if forced
    */
-  synchronized int shut(boolean force) {
+  public synchronized int shut(boolean force) {
     int inside = door.clients.get();
     if (inside > 0 && !force) {
       return inside;

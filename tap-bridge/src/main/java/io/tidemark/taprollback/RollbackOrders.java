@@ -98,6 +98,24 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
     }
   }
 
+  /**
+   * Lets a volume that is not served yet begin open, whatever was under way when its tap ended: its
+   * epoch is over, and nobody goes on with it.
+   */
+  public static void forget(Path directory) throws IOException {
+    Files.deleteIfExists(directory.resolve(FILE_NAME));
+  }
+
+  /** A new epoch began: nobody goes on with what shut the volume, and clients are let in. */
+  public void epochOver() {
+    worker.execute(
+        () -> {
+          if (run.isPresent() || Files.exists(mark)) {
+            endOrOpen();
+          }
+        });
+  }
+
   /** Empty when the mark cannot tell; then the lease ends what its node has given up. */
   private OptionalLong markedRun() {
     try {
@@ -279,6 +297,10 @@ public final class RollbackOrders implements OrderHandler, AutoCloseable {
         "volume {}: the node did not go on with a rollback; clients are let in to a mixture of two"
             + " points: roll it back again",
         volume);
+    endOrOpen();
+  }
+
+  private void endOrOpen() {
     try {
       end();
     } catch (IOException e) {

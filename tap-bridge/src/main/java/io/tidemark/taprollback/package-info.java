@@ -20,8 +20,8 @@
  *       remembers of the volume may be wrong.
  *   <li>R3 Nothing shuts the volume for longer than {@link
  *       io.tidemark.taprollback.RollbackOrders#LEASE} after the node's last word, not even across a
- *       restart of the tap. A node that gives up while the tap is away ends it as soon as the tap
- *       is back.
+ *       restart of the tap, and nothing does once a new epoch begins. A node that gives up while
+ *       the tap is away ends it as soon as the tap is back.
  *   <li>R4 Memory is bounded by {@link io.tidemark.taprollback.WriteBuffers}, and a rollback goes
  *       no faster than the journal takes it: it never makes capture collapse.
  * </ol>

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.tidemark.capture.ContentHashes;
+import io.tidemark.journal.ContentRun;
 import io.tidemark.journal.SessionGrant;
 import io.tidemark.journal.TapStatus;
 import io.tidemark.order.OrderKind;
@@ -59,6 +60,7 @@ class FrameTest {
                   true,
                   false,
                   0,
+                  SessionGrant.OLDER_NODE,
                   false),
               16 << 20,
               4 << 20,
@@ -98,6 +100,7 @@ class FrameTest {
                   false,
                   true,
                   3,
+                  SessionGrant.OLDER_NODE,
                   false),
               16 << 20,
               4 << 20,
@@ -105,10 +108,38 @@ class FrameTest {
           new LinkMessage.Order(0x0102030405060708L, OrderKind.HOLD.code(), 900_000, counting(8)),
           new LinkMessage.Order(9, 200, -1, counting(0)));
 
+  private static final List<LinkMessage> FROM_TAP_V4 =
+      List.of(
+          new LinkMessage.ContentRequest(7, new ByteRange(65536, 131072)),
+          new LinkMessage.Status(new TapStatus(TapStatus.Mode.FILLING, 1, 2, 3, 4, 5)));
+
+  private static final List<LinkMessage> FROM_NODE_V4 =
+      List.of(
+          new LinkMessage.Welcome(
+              4,
+              new SessionGrant(
+                  new VolumeId(ID),
+                  1 << 30,
+                  new Epoch(2),
+                  5,
+                  new WriteSeq(77),
+                  new MicroTime(1_700_000_000_000_000L),
+                  false,
+                  true,
+                  3,
+                  2,
+                  true),
+              16 << 20,
+              4 << 20,
+              4096),
+          LinkMessage.Content.of(7, new ContentRun(64, counting(64))),
+          LinkMessage.Content.of(8, ContentRun.zeroes(65536)),
+          LinkMessage.Content.failed(9, "damaged"));
+
   private static final List<LinkMessage> ALL_FROM_TAP =
-      joined(joined(FROM_TAP, FROM_TAP_V2), FROM_TAP_V3);
+      joined(joined(joined(FROM_TAP, FROM_TAP_V2), FROM_TAP_V3), FROM_TAP_V4);
   private static final List<LinkMessage> ALL_FROM_NODE =
-      joined(joined(FROM_NODE, FROM_NODE_V2), FROM_NODE_V3);
+      joined(joined(joined(FROM_NODE, FROM_NODE_V2), FROM_NODE_V3), FROM_NODE_V4);
 
   private static final byte[] DATA =
       "four-k of data, in spirit".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
@@ -192,6 +223,12 @@ class FrameTest {
   @Test
   void shouldKeepTheBytesOfVersionThree() throws Exception {
     assertGolden("/tap-link-v3.hex", joined(FROM_TAP_V3, FROM_NODE_V3));
+  }
+
+  /** Nor those of version 4. */
+  @Test
+  void shouldKeepTheBytesOfVersionFour() throws Exception {
+    assertGolden("/tap-link-v4.hex", joined(FROM_TAP_V4, FROM_NODE_V4));
   }
 
   private static void assertGolden(String resource, List<LinkMessage> messages) throws Exception {

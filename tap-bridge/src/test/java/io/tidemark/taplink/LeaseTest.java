@@ -203,6 +203,7 @@ class LeaseTest {
             false,
             true,
             1,
+            1,
             true);
     for (int version : new int[] {3, 4}) {
       ByteBuffer bytes = new LinkMessage.Welcome(version, grant, 1, 1, 1).encode();

@@ -1,5 +1,6 @@
 package io.tidemark.taplink;
 
+import io.tidemark.journal.ContentRun;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalSession;
 import io.tidemark.journal.SessionGrant;
@@ -53,6 +54,11 @@ public final class MemoryJournal implements Journal, AutoCloseable {
   private boolean synchronous;
   private UUID lastTap;
   private int since;
+  private int own;
+  private long epoch = 1;
+  private boolean standing;
+  private boolean contentFails;
+  private long contentBytes;
   boolean leased;
   private boolean loseGrant;
   private volatile long delayMillis;
@@ -143,6 +149,44 @@ public final class MemoryJournal implements Journal, AutoCloseable {
     }
   }
 
+  /** No tap is let in until {@link #promote}. */
+  public synchronized void standStill() {
+    standing = true;
+    if (living != null) {
+      living.end(new Refusal(ErrorCode.FENCED, "the volume is a replica now"));
+    }
+  }
+
+  /** The volume goes on here in the next epoch. */
+  public synchronized void promote() {
+    standing = false;
+    epoch++;
+    since = sessions + 1;
+  }
+
+  /** Another site's link writes, while the volume is a replica. */
+  public synchronized void writeElsewhere(int offset, byte[] data) {
+    sessions++;
+    lastTap = UUID.randomUUID();
+    own = sessions;
+    since = sessions;
+    head++;
+    headTime++;
+    Entry entry = new Entry(head, headTime, offset, data.length, data, 0);
+    entries.add(entry);
+    replay(entry, state);
+    Arrays.fill(written, offset, offset + data.length, true);
+  }
+
+  /** Whether content cannot be read. */
+  public synchronized void failContent(boolean on) {
+    contentFails = on;
+  }
+
+  public synchronized long contentBytes() {
+    return contentBytes;
+  }
+
   public synchronized List<Entry> entries() {
     return List.copyOf(entries);
   }
@@ -189,6 +233,10 @@ public final class MemoryJournal implements Journal, AutoCloseable {
       return CompletableFuture.failedFuture(
           new Refusal(ErrorCode.INVALID, "the backing store is smaller than the volume"));
     }
+    if (standing) {
+      return CompletableFuture.failedFuture(
+          new Refusal(ErrorCode.FENCED, "the volume is a replica; promote it"));
+    }
     if (tap.tapId().equals(fencedTap)) {
       return CompletableFuture.failedFuture(new Refusal(ErrorCode.FENCED, "the epoch is over"));
     }
@@ -202,6 +250,7 @@ public final class MemoryJournal implements Journal, AutoCloseable {
     if (!tap.tapId().equals(lastTap)) {
       lastTap = tap.tapId();
       since = sessions;
+      own = sessions;
     }
     living = new Session(tap.tapId(), sessions);
     if (loseGrant) {
@@ -231,13 +280,14 @@ public final class MemoryJournal implements Journal, AutoCloseable {
           new SessionGrant(
               id,
               size,
-              Epoch.FIRST,
+              new Epoch(epoch),
               number,
               new WriteSeq(head),
               new MicroTime(headTime),
               syncOpen,
               synchronous,
               since,
+              own,
               leased);
     }
 
@@ -373,6 +423,29 @@ public final class MemoryJournal implements Journal, AutoCloseable {
         }
         hashedBlocks += blocks;
         return CompletableFuture.completedFuture(out.flip());
+      }
+    }
+
+    @Override
+    public CompletionStage<ContentRun> content(ByteRange range) {
+      synchronized (MemoryJournal.this) {
+        if (contentFails) {
+          return CompletableFuture.failedFuture(new Refusal(ErrorCode.CORRUPT, "damaged"));
+        }
+        int from = (int) range.offset();
+        int to = from;
+        while (to < range.end() && !written[to]) {
+          to++;
+        }
+        if (to == range.end() || to - from >= 65536) {
+          return CompletableFuture.completedFuture(
+              ContentRun.zeroes(to == range.end() ? range.length() : (to - from) / 65536 * 65536));
+        }
+        int length = (int) Math.min(ContentRun.BYTES_MAX, range.length());
+        contentBytes += length;
+        return CompletableFuture.completedFuture(
+            new ContentRun(
+                length, ByteBuffer.wrap(Arrays.copyOfRange(state, from, from + length))));
       }
     }
 

@@ -1,5 +1,6 @@
 package io.tidemark.bench.wan;
 
+import io.tidemark.journal.ContentRun;
 import io.tidemark.journal.Journal;
 import io.tidemark.journal.JournalSession;
 import io.tidemark.journal.SessionGrant;
@@ -90,6 +91,7 @@ final class RecordingJournal implements Journal {
             false,
             false,
             0,
+            0,
             false);
 
     @Override
@@ -117,6 +119,12 @@ final class RecordingJournal implements Journal {
     public CompletionStage<ByteBuffer> hashes(ByteRange range, int blockBytes) {
       long blocks = (range.length() + blockBytes - 1) / blockBytes;
       return CompletableFuture.completedStage(ByteBuffer.allocate(Math.toIntExact(32 * blocks)));
+    }
+
+    @Override
+    public CompletionStage<ContentRun> content(ByteRange range) {
+      return CompletableFuture.failedStage(
+          new Refusal(ErrorCode.INVALID, "what was recorded is not read"));
     }
 
     @Override
