@@ -8,10 +8,14 @@ rate and with the delay, and counts them. Nothing is encrypted. Parts, in this o
 
   trace       a record of `tidemark bench wan --traces DIR` is written through a tap: what comes before its
               mark as fast as it goes, the rest at its own pace; bytes on the line against raw bytes
+  first       first synchronisations of two volumes that differ in a hundredth of their blocks, one after the
+              other: each is written with what comes before the record's mark, then linked; bytes on the line
+              against the history's data and against the content compressed
   rpo         incompressible writes at a third of the line's rate: how old the oldest write is that the target
               lacks, by the link's own word, asked for twenty times a second
   crowded     the same at 1.5 times the line's rate
-  throughput  the same at four times the rate: bytes a second on the line against its rate
+  throughput  the same at twice the rate: bytes a second on the line against its rate, and against what a plain
+              connection gets through such a relay before and after
   failback    a planned failover, writes at the target, and back: bytes on the line back against changed bytes
   resync      a resync ordered after a part of the volume was changed: bytes against the volume's size and the change
 
@@ -24,7 +28,8 @@ import os
 import pathlib
 import random
 import shutil
-import statistics
+import socket
+import socketserver
 import struct
 import subprocess
 import sys
@@ -45,8 +50,6 @@ BLOCK = 4096
 
 
 def free_port():
-    import socket
-
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -371,6 +374,42 @@ def trace(stage):
         print(f"  {kind}: {sent}", file=sys.stderr)
 
 
+def first(stage):
+    """Links volumes that are full already, the second similar to the first."""
+    before, writes = [], []
+    for segment in segments(stage.options.trace):
+        if segment is None:
+            before = list(writes)
+        else:
+            writes += segment
+    chance = random.Random(17)
+    for name in ("one", "two"):
+        _, handle = stage.volume(name)
+        writer, content, raw = Writer(handle), bytearray(SIZE_MIB << 20), 0
+        for _, offset, length, data in before:
+            writer.write(offset, length, data)
+            content[offset:offset + length] = data if data is not None else bytes(length)
+            raw += len(data or b"")
+        if name == "two":
+            used = [b for b in range(len(content) // BLOCK) if content[b * BLOCK:(b + 1) * BLOCK].strip(b"\0")]
+            for b in chance.sample(used, len(used) // 100):
+                content[b * BLOCK:b * BLOCK + 64] = chance.randbytes(64)
+                writer.write(b * BLOCK, BLOCK, bytes(content[b * BLOCK:(b + 1) * BLOCK]))
+                raw += BLOCK
+        writer.flush()
+        line = list(stage.relay.bytes)
+        stage.link(name)
+        stage.caught_up(name)
+        there, again = (stage.relay.bytes[i] - line[i] for i in (0, 1))
+        blocks = [content[at:at + BLOCK] for at in range(0, len(content), BLOCK)]
+        full = b"".join(b for b in blocks if b.strip(b"\0"))
+        print(f"| {name} | {raw} | {len(full)} | {compressed(full, 'gzip', '-6')} | {compressed(full, 'zstd', '-3')} | {there} | {again} |")
+
+
+def compressed(data, *command):
+    return len(subprocess.run([*command, "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout)
+
+
 class Sampler(threading.Thread):
     """Asks for the link's lag twenty times a second."""
 
@@ -410,21 +449,73 @@ def load(stage, handle, volume, rate, seconds):
     return sampler.end(), done, (stage.relay.bytes[0] - line[0]) / elapsed
 
 
+class Seconds(threading.Thread):
+    """The line's bytes in each second."""
+
+    def __init__(self, relay):
+        super().__init__(daemon=True)
+        self.relay, self.rates, self.over = relay, [], threading.Event()
+        self.start()
+
+    def run(self):
+        at, before = time.monotonic(), self.relay.bytes[0]
+        while not self.over.wait(1):
+            now, after = time.monotonic(), self.relay.bytes[0]
+            self.rates.append((after - before) / (now - at))
+            at, before = now, after
+
+    def end(self):
+        self.over.set()
+        self.join()
+        return self.rates
+
+
 def paced(stage, what, share):
     _, handle = stage.volume(what)
     stage.link(what)
     rate = stage.relay.rate * share
     load(stage, handle, what, rate, 10)
     stage.caught_up(what)
+    whole = Seconds(stage.relay)
     lags, done, line = load(stage, handle, what, rate, stage.options.seconds)
-    print(f"| {what} | {rate * 8 / 1e6:.1f} Mbit/s | {line * 8 / 1e6:.2f} Mbit/s | {line / stage.relay.rate:.3f} | {text(lags)} |")
-    begun = time.monotonic()
+    begun, backlog = time.monotonic(), stage.lane(what)["lag"]["bytes"]
     stage.caught_up(what)
-    print(f"{what}: caught up after {time.monotonic() - begun:.1f} s", file=sys.stderr)
+    rates = [r * 8 / 1e6 for r in whole.end()]
+    print(f"| {what} | {done * 8 / stage.options.seconds / 1e6:.1f} Mbit/s | {line * 8 / 1e6:.2f} Mbit/s | {text(lags)} |")
+    print(f"  {what}: {backlog / 1e6:.0f} MB behind at the end, there {time.monotonic() - begun:.1f} s later; "
+          f"Mbit in a second, median, 9th decile: {quantile(rates, .5):.2f}, {quantile(rates, .9):.2f}")
+
+
+def bare_line(stage, seconds=10):
+    """What a plain connection gets through a relay like the link's, bytes a second."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as sink:
+        sink.daemon_threads = True
+        threading.Thread(target=sink.serve_forever, daemon=True).start()
+        relay = Relay(sink.server_address[1], stage.options.mbit, stage.options.rtt_ms)
+        relay.start()
+        relay.up.wait()
+        with socket.create_connection(("127.0.0.1", relay.port)) as sender:
+            warm = time.monotonic() + 2
+            while time.monotonic() < warm:
+                sender.sendall(bytes(relay.PIECE))
+            begun, before = time.monotonic(), relay.bytes[0]
+            while time.monotonic() < begun + seconds:
+                sender.sendall(bytes(relay.PIECE))
+            rate = (relay.bytes[0] - before) / (time.monotonic() - begun)
+        sink.shutdown()
+    return rate
+
+
+class Sink(socketserver.BaseRequestHandler):
+    def handle(self):
+        while self.request.recv(1 << 16):
+            pass
 
 
 def throughput(stage):
-    paced(stage, "throughput", 4.0)
+    print(f"a plain connection before: {bare_line(stage) * 8 / 1e6:.2f} Mbit/s")
+    paced(stage, "throughput", 2.0)
+    print(f"a plain connection after: {bare_line(stage) * 8 / 1e6:.2f} Mbit/s")
 
 
 def rpo(stage):
@@ -491,27 +582,34 @@ def failback(stage):
     state(stage.b, "Committed")
     process, handle = stage.b.tap(name, fresh=False)
     stage.processes.append(process)
+
+    def arrived():
+        lanes = [lane for link in stage.b.ask("GET", "/links") for lane in link["lanes"] if lane["volume"] == name]
+        head = stage.head(name, stage.b)
+        return (head["state"] == "Protected" and head["tap"]["mode"] == "continuous" and head["rpo"]["writes"] == 0
+                and lanes and lanes[0]["state"] == "Streaming" and lanes[0]["acknowledged"]["seq"] == head["head"]["seq"])
+
+    def arrive():
+        wait_for(arrived, "the link back")
+        time.sleep(1.5)
+        wait_for(arrived, "the link back")
+
+    # The tap compares its backing store with the journal first; what that finds crosses the line, too.
+    arrive()
+    taken = stage.back.bytes[0] - line[0]
     writer = Writer(handle)
     changed = 16 << 20
     for block in chance.sample(range(FILLED_MIB << 8), changed // BLOCK):
         writer.write(block * BLOCK, BLOCK, chance.randbytes(BLOCK))
     writer.flush()
-
-    def arrived():
-        lanes = [lane for link in stage.b.ask("GET", "/links") for lane in link["lanes"] if lane["volume"] == name]
-        head = stage.head(name, stage.b)
-        return head["rpo"]["writes"] == 0 and lanes and lanes[0]["acknowledged"]["seq"] == head["head"]["seq"]
-
-    wait_for(arrived, "the link back")
-    time.sleep(1.5)
-    wait_for(arrived, "the link back")
+    arrive()
     stage.a.ask("POST", "/plans/go/failback")
     state(stage.a, "Ready")
     there, again = (stage.back.bytes[i] - line[i] for i in (0, 1))
-    print(f"| {FILLED_MIB} MiB of {SIZE_MIB} | {changed} | {there} | {again} |")
+    print(f"| {FILLED_MIB} MiB of {SIZE_MIB} | {changed} | {taken} | {there - taken} | {again} |")
 
 
-PARTS = {"trace": trace, "rpo": rpo, "crowded": crowded, "throughput": throughput, "resync": resync, "failback": failback}
+PARTS = {"trace": trace, "first": first, "rpo": rpo, "crowded": crowded, "throughput": throughput, "resync": resync, "failback": failback}
 
 
 def main():
@@ -528,7 +626,7 @@ def main():
     try:
         stage.start()
         for part in options.only.split(","):
-            if part != "trace" or options.trace:
+            if part not in ("trace", "first") or options.trace:
                 PARTS[part](stage)
                 sys.stdout.flush()
     finally:

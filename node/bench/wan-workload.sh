@@ -25,11 +25,26 @@ stop_server() {
   fi
 }
 
+# What was just let go of may be busy for a moment: a loop device is detached when its last user has
+# closed it, such as udev.
+again() {
+  for _ in $(seq 100); do
+    "$@" 2>/dev/null && return
+    sleep 0.1
+  done
+  "$@"
+}
+
+detached() { ! losetup "$loop"; }
+
 clear_up() {
   stop_server
-  mountpoint -q "$mount" && umount "$mount"
-  [[ -n $loop ]] && losetup -d "$loop"
-  mountpoint -q "$disk" && fusermount3 -u "$disk"
+  mountpoint -q "$mount" && again umount "$mount"
+  if [[ -n $loop ]]; then
+    losetup -d "$loop"
+    again detached >/dev/null
+  fi
+  mountpoint -q "$disk" && again fusermount3 -u "$disk"
   [[ -n $fuse ]] && wait "$fuse" || true
 }
 trap clear_up EXIT
@@ -143,6 +158,18 @@ run_files() {
   sync -f "$mount"
 }
 
+# A checkout beside an earlier one of the same tree: a volume that gets what it holds much of already.
+run_copies() {
+  local older
+  attach
+  older=$(git -C "$home" rev-list -n 1 --skip 200 HEAD)
+  mkdir "$mount/one" "$mount/two"
+  git -C "$home" archive "${older:-HEAD}" | tar -x -C "$mount/one"
+  mark
+  git -C "$home" archive HEAD | tar -x -C "$mount/two"
+  sync -f "$mount"
+}
+
 run_random() {
   mark
   fio --name=random --ioengine=nbd --uri="$uri" --rw=randwrite --bs=4k --iodepth=16 \
@@ -155,8 +182,9 @@ case $name in
   pgbench-plain) PG_OPTIONS=(-c full_page_writes=off); run_pgbench ;;
   mariadb) run_mariadb ;;
   files) run_files ;;
+  copies) run_copies ;;
   random) run_random ;;
-  *) say "there is no workload $name: pgbench, pgbench-plain, mariadb, files or random"; exit 2 ;;
+  *) say "there is no workload $name: pgbench, pgbench-plain, mariadb, files, copies or random"; exit 2 ;;
 esac
 if mountpoint -q "$mount"; then
   stop_server

@@ -25,11 +25,19 @@ final class Comparison {
   /** The tree's levels. */
   private static final int[] BLOCK_BYTES = {64 << 20, 4 << 20, 256 << 10, 16 << 10, 4 << 10};
 
-  /** Regions compared at once; each has one question open. */
+  /** Questions open at once. */
   private static final int AT_ONCE = 8;
 
   /** Blocks in one question. */
   private static final int BLOCKS_MAX = 1_024;
+
+  /**
+   * What is known to be equal between two ranges is asked for again where that is less than another
+   * question: so many blocks, and so many bytes to hash.
+   */
+  private static final int GAP_BLOCKS_MAX = 16;
+
+  private static final int GAP_BYTES_MAX = 256 << 10;
 
   /** Larger blocks of zeroes that were written are told apart further down. */
   private static final int ZEROES_MAX = 256 << 10;
@@ -54,10 +62,7 @@ final class Comparison {
 
   /** What differs, in offset order, neighbours joined. */
   CompletionStage<List<ByteRange>> run() {
-    return Source.from(regions())
-        .mapAsync(AT_ONCE, region -> differing(region, 0))
-        .runWith(Sink.seq(), system)
-        .thenApply(Comparison::joined);
+    return differing(List.of(new ByteRange(0, source.sizeBytes())), 0);
   }
 
   /** What the source holds, for a target that holds nothing. */
@@ -81,40 +86,42 @@ final class Comparison {
     return regions;
   }
 
-  private CompletionStage<List<ByteRange>> differing(ByteRange range, int level) {
+  /** A level as a whole before the next, so that as many questions as may be are open. */
+  private CompletionStage<List<ByteRange>> differing(List<ByteRange> within, int level) {
     int block = BLOCK_BYTES[level];
-    return BlockHashes.of(source, range, block, workers)
-        .thenCombine(
-            target.hashes(range, block), (here, there) -> differing(range, block, here, there))
+    return Source.from(questions(within, block))
+        .mapAsync(AT_ONCE, range -> differing(range, block))
+        .runWith(Sink.seq(), system)
+        .thenApply(Comparison::joined)
         .thenCompose(
             found ->
-                level == BLOCK_BYTES.length - 1
+                found.isEmpty() || level == BLOCK_BYTES.length - 1
                     ? CompletableFuture.completedStage(found)
-                    : descend(found, level + 1));
+                    : differing(found, level + 1));
   }
 
-  /** One question after the other: their number is bounded by that of the regions. */
-  private CompletionStage<List<ByteRange>> descend(List<ByteRange> found, int level) {
-    List<ByteRange> parts = new ArrayList<>();
-    long most = (long) BLOCKS_MAX * BLOCK_BYTES[level];
-    for (ByteRange range : found) {
-      for (long offset = range.offset(); offset < range.end(); offset += most) {
-        parts.add(new ByteRange(offset, Math.min(most, range.end() - offset)));
+  private CompletionStage<List<ByteRange>> differing(ByteRange range, int block) {
+    return BlockHashes.of(source, range, block, workers)
+        .thenCombine(
+            target.hashes(range, block), (here, there) -> differing(range, block, here, there));
+  }
+
+  /** Scattered ranges in few questions, each of a bounded number of blocks and bytes. */
+  private static List<ByteRange> questions(List<ByteRange> within, int block) {
+    long gapMax = Math.min((long) GAP_BLOCKS_MAX * block, GAP_BYTES_MAX);
+    long most = Math.min((long) BLOCKS_MAX * block, BLOCK_BYTES[0]);
+    List<ByteRange> questions = new ArrayList<>();
+    for (int i = 0; i < within.size(); ) {
+      long begin = within.get(i).offset();
+      long end = within.get(i).end();
+      for (i++; i < within.size() && within.get(i).offset() - end <= gapMax; i++) {
+        end = within.get(i).end();
+      }
+      for (long offset = begin; offset < end; offset += most) {
+        questions.add(new ByteRange(offset, Math.min(most, end - offset)));
       }
     }
-    CompletionStage<List<ByteRange>> all = CompletableFuture.completedStage(new ArrayList<>());
-    for (ByteRange part : parts) {
-      all =
-          all.thenCompose(
-              sofar ->
-                  differing(part, level)
-                      .thenApply(
-                          more -> {
-                            sofar.addAll(more);
-                            return sofar;
-                          }));
-    }
-    return all;
+    return questions;
   }
 
   private static List<ByteRange> differing(

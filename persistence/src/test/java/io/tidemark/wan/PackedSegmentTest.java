@@ -25,6 +25,9 @@ class PackedSegmentTest {
   private static final int VOLUME_BYTES = 1 << 20;
   private static final int CHUNK_BYTES = 128 << 10;
 
+  /** A frame of the link beyond its body. */
+  private static final int FRAME_BYTES = 24;
+
   private final long seed = TestSeed.next("PackedSegmentTest");
   private final Random random = new Random(seed);
 
@@ -242,6 +245,50 @@ class PackedSegmentTest {
       PackedSegment arrived = PackedSegment.read(packed.bytes());
       assertArrayEquals(segment.data, arrived.unpack(new byte[segment.data.length]));
     }
+  }
+
+  /**
+   * From a single block to a segment of megabytes, first writes and overwrites, with all that the
+   * packer may try: what cannot be made smaller takes at most a fiftieth more on the line, the
+   * frame's header and checksum included.
+   */
+  @Test
+  void noiseOnTheLineTakesAtMostAFiftiethMore() {
+    KnownContent known = new KnownContent(1024);
+    SimilarContent memory = new SimilarContent(1024);
+    byte[] image = noise(VOLUME_BYTES);
+    long raw = 0;
+    long line = 0;
+    try (SegmentPacker packer = new SegmentPacker(3)) {
+      for (int blocks : new int[] {1, 2, 3, 16, 100, 256}) {
+        for (int step = 1; step <= blocks; step *= 4) {
+          History history = new History();
+          history.write(0, image);
+          for (int i = 0; i < blocks; i += step) {
+            int writeBlocks = Math.min(step, blocks - i);
+            int block = random.nextInt(VOLUME_BYTES / 4096 - writeBlocks + 1);
+            history.write(block * 4096L, noise(writeBlocks * 4096));
+          }
+          Segment segment = segment(history, 2);
+          byte[] previous = previous(segment.meta, image);
+          SegmentPacker.Packed packed =
+              packer.pack(
+                  segment.meta,
+                  segment.data,
+                  previous,
+                  1,
+                  known,
+                  similar(segment, previous, image, memory));
+          int sent = FRAME_BYTES + packed.bytes().length;
+          assertTrue(
+              sent <= segment.data.length * 1.02,
+              () -> sent + " of " + segment.data.length + ": " + packed.counts());
+          raw += segment.data.length;
+          line += sent;
+        }
+      }
+    }
+    assertTrue(line <= raw * 1.002, line + " of " + raw);
   }
 
   @Test

@@ -22,6 +22,7 @@ import java.util.regex.Pattern;
  */
 final class Intervals {
   private static final int BLOCK_BYTES = 4096;
+  private static final byte[] ZEROES = new byte[BLOCK_BYTES];
   private static final Pattern SENT = Pattern.compile("Total bytes (?:sent|received): ([0-9,]+)");
 
   private final Trace trace;
@@ -40,7 +41,8 @@ final class Intervals {
   /**
    * Whole blocks.
    *
-   * @param plain those blocks of 4 KiB that were written, and 8 bytes each for where
+   * @param plain those blocks of 4 KiB that were written, unless they are all zeroes now, and 8
+   *     bytes each for where
    * @param zstd the same, each interval's as one zstd frame of the given level
    */
   record Blocks(long plain, long zstd) {}
@@ -54,13 +56,20 @@ final class Intervals {
           byte[] all = new byte[count * BLOCK_BYTES];
           int at = 0;
           for (int b = dirty.nextSetBit(0); b >= 0; b = dirty.nextSetBit(b + 1)) {
-            System.arraycopy(source, b * BLOCK_BYTES, all, at, BLOCK_BYTES);
-            at += BLOCK_BYTES;
+            if (!zero(source, b * BLOCK_BYTES)) {
+              System.arraycopy(source, b * BLOCK_BYTES, all, at, BLOCK_BYTES);
+              at += BLOCK_BYTES;
+            }
           }
-          sums[0] += all.length + 8L * count;
-          sums[1] += Zstd.compress(all, level).length + 8L * count;
+          byte[] full = Arrays.copyOf(all, at);
+          sums[0] += full.length + 8L * count;
+          sums[1] += Zstd.compress(full, level).length + 8L * count;
         });
     return new Blocks(sums[0], sums[1]);
+  }
+
+  private static boolean zero(byte[] disk, int at) {
+    return Arrays.equals(disk, at, at + BLOCK_BYTES, ZEROES, 0, BLOCK_BYTES);
   }
 
   /** The real rsync, both directions' bytes as it counts them. */

@@ -42,8 +42,10 @@ public final class WanCommand implements Callable<Integer> {
   @Option(
       names = "--workload",
       paramLabel = "NAME",
-      description = "pgbench, pgbench-plain (without full-page writes), mariadb, files or random")
-  private List<String> workloads = List.of("pgbench", "mariadb", "files", "random");
+      description =
+          "pgbench, pgbench-plain (without full-page writes), mariadb, files, copies (of a tree"
+              + " that the volume holds in an older version) or random; may be repeated")
+  private List<String> workloads = List.of("pgbench", "mariadb", "files", "copies", "random");
 
   @Option(names = "--seconds", description = "of load where that has no end; default: 60")
   private int seconds = 60;
