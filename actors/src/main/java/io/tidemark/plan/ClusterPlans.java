@@ -402,8 +402,10 @@ public final class ClusterPlans implements Plans {
     return local(name)
         .thenCompose(
             plan -> {
-              boolean idle = plan.state().equals("Ready") && plan.run().isEmpty();
-              String site = plan.site().equals(here) && idle ? plan.spec().target() : plan.site();
+              // A test, or a run whose note was lost, is known at the other site only.
+              boolean idle = plan.site().equals(here) && plan.state().equals("Ready");
+              String site = idle ? plan.spec().other(here) : plan.site();
+              long newer = idle ? plan.generation() + 1 : plan.generation();
               return site.equals(here)
                   ? CompletableFuture.completedStage(plan)
                   : parts
@@ -413,7 +415,7 @@ public final class ClusterPlans implements Plans {
                           (answer, gone) ->
                               gone == null
                                       && answer.plan().isPresent()
-                                      && answer.plan().get().generation() >= plan.generation()
+                                      && answer.plan().get().generation() >= newer
                                   ? answer.plan().get()
                                   : plan);
             });

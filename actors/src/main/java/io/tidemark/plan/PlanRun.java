@@ -1,5 +1,6 @@
 package io.tidemark.plan;
 
+import io.tidemark.plan.PlanNote.Fork;
 import io.tidemark.plan.PlanSpec.Hook;
 import io.tidemark.plan.PlanSpec.Step;
 import io.tidemark.position.VolumeName;
@@ -136,6 +137,7 @@ public record PlanRun(
    * @param forkMicros its time
    * @param promotedEpoch 0 before
    * @param lagBytes what the target lacked when it was asked last, -1 when it is not known
+   * @param parted where the two sites' histories parted in an earlier run that was not settled
    */
   public record Volume(
       VolumeName name,
@@ -147,23 +149,81 @@ public record PlanRun(
       long forkSeq,
       long forkMicros,
       long promotedEpoch,
-      long lagBytes) {
+      long lagBytes,
+      Optional<Fork> parted) {
+
+    public Volume {
+      parted = parted == null ? Optional.empty() : parted; // Runs of version 1 have none.
+    }
+
+    /** Of a volume that no earlier run left halfway. */
+    public Volume(
+        VolumeName name,
+        long sizeBytes,
+        long epoch,
+        UUID lane,
+        long sourceHead,
+        boolean fenced,
+        long forkSeq,
+        long forkMicros,
+        long promotedEpoch,
+        long lagBytes) {
+      this(
+          name,
+          sizeBytes,
+          epoch,
+          lane,
+          sourceHead,
+          fenced,
+          forkSeq,
+          forkMicros,
+          promotedEpoch,
+          lagBytes,
+          Optional.empty());
+    }
 
     /** Writes that were lost; empty while they cannot be counted. */
     public Optional<Long> lostWrites() {
       return forkSeq < 0 || sourceHead < 0
           ? Optional.empty()
-          : Optional.of(Math.max(0, sourceHead - forkSeq));
+          : Optional.of(Math.max(0, sourceHead - common().seq()));
+    }
+
+    /** The newest write that the promoted volume and its source both have; once it is known. */
+    Fork common() {
+      return parted
+          .filter(fork -> fork.seq() < forkSeq)
+          .orElseGet(() -> new Fork(name, forkSeq, forkMicros));
     }
 
     Volume fencedAt(long seq) {
       return new Volume(
-          name, sizeBytes, epoch, lane, seq, true, forkSeq, forkMicros, promotedEpoch, lagBytes);
+          name,
+          sizeBytes,
+          epoch,
+          lane,
+          seq,
+          true,
+          forkSeq,
+          forkMicros,
+          promotedEpoch,
+          lagBytes,
+          parted);
     }
 
     Volume promoted(long seq, long micros, long newEpoch) {
       return new Volume(
-          name, sizeBytes, epoch, lane, sourceHead, fenced, seq, micros, newEpoch, lagBytes);
+          name,
+          sizeBytes,
+          epoch,
+          lane,
+          sourceHead,
+          fenced,
+          seq,
+          micros,
+          newEpoch,
+          lagBytes,
+          parted);
     }
   }
 
@@ -183,6 +243,14 @@ public record PlanRun(
     return tasks.stream().limit(next + 1L).anyMatch(task -> task.kind() == TaskKind.PROMOTE);
   }
 
+  /** Whether the other site took the outcome. */
+  boolean told() {
+    int last = tasks.size() - 1;
+    return tasks.get(last).kind() == TaskKind.TELL
+        && outcomes.size() > last
+        && outcomes.get(last).succeeded();
+  }
+
   /** The volumes, those whose promotion was begun as promoted ones. */
   List<Volume> asPromoted() {
     return volumes.stream()
@@ -190,9 +258,26 @@ public record PlanRun(
         .toList();
   }
 
-  private static Volume begun(Volume v) {
+  private Volume begun(Volume v) {
     long fork = v.forkSeq() >= 0 ? v.forkSeq() : v.sourceHead();
-    return v.promoted(fork, v.forkMicros(), v.epoch() + 1);
+    return v.promoted(fork, v.forkMicros(), nextEpoch(v));
+  }
+
+  /** The epoch that the volume is promoted to in this run, or was. */
+  long nextEpoch(Volume volume) {
+    return volume.promotedEpoch() > 0
+        ? volume.promotedEpoch()
+        : epochAfter(volume.epoch(), to, from);
+  }
+
+  /**
+   * The epoch that a volume begins at {@code site}: of two sites the one that comes first by name
+   * begins odd epochs only, and the other one even epochs only (P9).
+   */
+  static long epochAfter(long epoch, String site, String other) {
+    boolean odd = site.compareTo(other) < 0;
+    long next = epoch + 1;
+    return next % 2 != 0 == odd ? next : next + 1;
   }
 
   private boolean promotionBegun(VolumeName name) {
@@ -336,7 +421,9 @@ public record PlanRun(
         tasks.add(new Task(TaskKind.TELL, -1, Optional.empty(), -1, true));
       }
       case ROLLBACK -> {
-        // Back from 'to' to 'from': what was left comes to be again.
+        // Back from 'to' to 'from': what was left comes to be again. Nothing is stopped here before
+        // the other site has answered.
+        tasks.add(new Task(TaskKind.NOTE, -1, Optional.empty(), -1, true));
         for (int i = spec.steps().size() - 1; i >= 0; i--) {
           hooks(tasks, TaskKind.PRE, i, spec.steps().get(i).pre(), to, false);
         }

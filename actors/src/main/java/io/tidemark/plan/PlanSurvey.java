@@ -108,6 +108,23 @@ final class PlanSurvey {
         : new Refusal(ErrorCode.FAILED, "no answer: " + Failures.cause(failure), failure);
   }
 
+  /** Fails with {@code NOT_ACKNOWLEDGED} while the site does not answer for a plan's volume. */
+  CompletionStage<Void> answers(PlanSpec spec, String site) {
+    return seen(site, spec.volumes().get(0))
+        .thenCompose(
+            seen -> {
+              Optional<Refusal> gone =
+                  seen.trouble().filter(refusal -> refusal.code() != ErrorCode.NOT_FOUND);
+              return gone.isEmpty()
+                  ? CompletableFuture.completedStage(null)
+                  : CompletableFuture.failedStage(
+                      new Refusal(
+                          ErrorCode.NOT_ACKNOWLEDGED,
+                          "volumes cannot go back to site '%s' while it does not answer: %s"
+                              .formatted(site, gone.get().getMessage())));
+            });
+  }
+
   // ---- what would be lost ---------------------------------------------------------------------
 
   /** In the plan's order. */
@@ -151,7 +168,7 @@ final class PlanSurvey {
 
   /** The volumes as the run begins with them; fails with what forbids it. */
   CompletionStage<List<PlanRun.Volume>> volumes(
-      PlanSpec spec, RunOrder order, String from, String to) {
+      PlanSpec spec, RunOrder order, String from, String to, Optional<PlanNote> known) {
     return look(spec, from, to)
         .thenCompose(
             looks -> {
@@ -161,11 +178,12 @@ final class PlanSurvey {
                   return CompletableFuture.failedStage(refusal.get());
                 }
               }
-              return located(order, looks);
+              return located(order, looks, known);
             });
   }
 
-  private CompletionStage<List<PlanRun.Volume>> located(RunOrder order, List<Look> looks) {
+  private CompletionStage<List<PlanRun.Volume>> located(
+      RunOrder order, List<Look> looks, Optional<PlanNote> known) {
     At at = At.parse(order.at());
     CompletionStage<List<PlanRun.Volume>> all = CompletableFuture.completedStage(List.of());
     for (Look look : looks) {
@@ -178,14 +196,16 @@ final class PlanSurvey {
               point,
               (volumes, found) -> {
                 List<PlanRun.Volume> longer = new ArrayList<>(volumes);
-                longer.add(volume(look, found));
+                longer.add(volume(look, found, known));
                 return longer;
               });
     }
     return all;
   }
 
-  private static PlanRun.Volume volume(Look look, Optional<RecoveryPoint> point) {
+  /** What the other site has told of an earlier run is where the histories parted. */
+  private static PlanRun.Volume volume(
+      Look look, Optional<RecoveryPoint> point, Optional<PlanNote> known) {
     VolumeSummary target = look.target().orElseThrow();
     return new PlanRun.Volume(
         look.volume(),
@@ -197,7 +217,10 @@ final class PlanSurvey {
         point.map(p -> p.seq().value()).orElse(-1L),
         point.map(p -> p.time().micros()).orElse(0L),
         0,
-        look.lane().map(Lane::lagBytes).orElse(-1L));
+        look.lane().map(Lane::lagBytes).orElse(-1L),
+        target.role().equals("Fenced")
+            ? known.flatMap(note -> note.fork(look.volume()))
+            : Optional.empty());
   }
 
   private static Optional<Refusal> guard(

@@ -68,7 +68,7 @@ final class PlanWork {
     return switch (task.kind()) {
       case AGREE -> CompletableFuture.completedStage(Outcome.of("agreed before it began"));
       case NOTE -> tell(spec, run, run.kind().text());
-      case TELL -> tell(spec, run, after(spec, run));
+      case TELL -> tellOutcome(spec, run);
       case PRE, POST, CHECK -> hook(spec, run, task);
       case SHUT -> shut(run, volume.orElseThrow());
       case TAG -> tag(spec, run, task);
@@ -76,7 +76,7 @@ final class PlanWork {
       case FENCE -> fence(spec, run, volume.orElseThrow());
       case TRY_FENCE -> tryFence(spec, run, volume.orElseThrow());
       case REWIND -> rewind(spec, run, volume.orElseThrow());
-      case PROMOTE -> promote(run, volume.orElseThrow());
+      case PROMOTE -> promote(spec, run, volume.orElseThrow());
       case IMAGE -> image(spec, run, volume.orElseThrow());
       case CLOSE_IMAGE -> closeImage(spec, volume.orElseThrow());
       case RETIRE -> retire(spec, run, volume.orElseThrow());
@@ -84,6 +84,11 @@ final class PlanWork {
       case REVERSE -> reverse(spec, run, volume.orElseThrow());
       case FOLLOW -> follow(spec, run);
     };
+  }
+
+  /** Also for later: a site that did not answer is told as soon as it does. */
+  CompletionStage<Outcome> tellOutcome(PlanSpec spec, PlanRun run) {
+    return tell(spec, run, after(spec, run));
   }
 
   private static String after(PlanSpec spec, PlanRun run) {
@@ -95,7 +100,12 @@ final class PlanWork {
   }
 
   private CompletionStage<Outcome> tell(PlanSpec spec, PlanRun run, String state) {
-    PlanNote note = new PlanNote(run.generation(), run.to(), state);
+    List<PlanNote.Fork> forks =
+        run.volumes().stream()
+            .filter(volume -> volume.promotedEpoch() > 0 && volume.forkSeq() >= 0)
+            .map(PlanRun.Volume::common)
+            .toList();
+    PlanNote note = new PlanNote(run.generation(), run.to(), state, forks);
     return parts
         .sites()
         .ask(run.from(), new PlanCommand.Note(spec.name(), note))
@@ -207,6 +217,13 @@ final class PlanWork {
     return show(run.from(), volume.name())
         .thenCompose(
             source -> {
+              if (source.epoch() > run.nextEpoch(volume)) {
+                throw new Refusal(
+                    ErrorCode.SECOND_PRIMARY,
+                    "volume '%s' has gone on at site '%s' in epoch %d since; wait for that site to"
+                            .formatted(volume.name(), run.from(), source.epoch())
+                        + " tell, or force a failover");
+              }
               if (!source.role().equals("Primary")) {
                 boolean follows = source.role().equals("Replica");
                 long last = follows ? volume.sourceHead() : seq(source);
@@ -230,7 +247,7 @@ final class PlanWork {
   private static Demotion fencing(
       PlanSpec spec, PlanRun run, PlanRun.Volume volume, VolumeSummary source) {
     return new Demotion(
-        Math.min(source.epoch(), volume.epoch()),
+        Math.min(source.epoch(), run.nextEpoch(volume) - 1),
         Optional.empty(),
         "plan '" + spec.name() + "' has it go on at site '" + run.to() + "'",
         -1,
@@ -270,12 +287,18 @@ final class PlanWork {
                     "goes on at seq:" + seq(target)));
   }
 
-  private CompletionStage<Outcome> promote(PlanRun run, PlanRun.Volume volume) {
+  private CompletionStage<Outcome> promote(PlanSpec spec, PlanRun run, PlanRun.Volume volume) {
     boolean forced = run.kind() == Kind.FORCED;
     long drained = volume.fenced() ? volume.sourceHead() : -1;
-    return parts
-        .sites()
-        .ask(run.to(), new VolumeCommand.Promote(volume.name(), volume.epoch(), drained, forced))
+    long before = run.nextEpoch(volume) - 1;
+    return raised(spec, run, volume, before)
+        .thenCompose(
+            ready ->
+                parts
+                    .sites()
+                    .ask(
+                        run.to(),
+                        new VolumeCommand.Promote(volume.name(), before, drained, forced)))
         .thenApply(VolumeCommand.Answer::volume)
         .thenApply(
             target ->
@@ -284,6 +307,44 @@ final class PlanWork {
                     forced ? volume.forkMicros() : target.head().time().micros(),
                     target.epoch(),
                     "primary in epoch %d on %s".formatted(target.epoch(), target.branch())));
+  }
+
+  /** In the epoch before the one that it is promoted to, which may not be the next one (P9). */
+  private CompletionStage<Outcome> raised(
+      PlanSpec spec, PlanRun run, PlanRun.Volume volume, long before) {
+    Outcome ready = Outcome.of("in epoch " + before);
+    if (before == volume.epoch()) {
+      return done(ready);
+    }
+    UUID link = UUID.nameUUIDFromBytes((run.id() + "/" + volume.name()).getBytes(UTF_8));
+    String origin = "plan '" + spec.name() + "', which promotes it";
+    return show(run.to(), volume.name())
+        .thenCompose(
+            target ->
+                target.epoch() >= before
+                    ? done(target)
+                    : demote(
+                            run.to(),
+                            volume.name(),
+                            new Demotion(volume.epoch(), Optional.of(link), origin, -1, 0))
+                        .thenCompose(replica -> raise(run.to(), replica, before, link, origin)))
+        .handle((target, failure) -> failure)
+        .thenCompose(failure -> overtaken(run, volume, before, failure))
+        .thenApply(target -> ready);
+  }
+
+  /** The end of what was begun before a crash may come between the look and the change. */
+  private CompletionStage<Void> overtaken(
+      PlanRun run, PlanRun.Volume volume, long before, Throwable failure) {
+    if (failure == null) {
+      return done(null);
+    }
+    return show(run.to(), volume.name())
+        .thenCompose(
+            target ->
+                target.epoch() >= before
+                    ? done(null)
+                    : CompletableFuture.failedStage(Failures.cause(failure)));
   }
 
   // ---- test -----------------------------------------------------------------------------------
@@ -346,24 +407,27 @@ final class PlanWork {
       PlanSpec spec, PlanRun run, PlanRun.Volume volume, VolumeSummary target, Lane lane) {
     boolean stands =
         target.role().equals("Replica")
-            && (volume.promotedEpoch() == 0 || target.epoch() > volume.epoch());
+            && (volume.promotedEpoch() == 0 || target.epoch() >= volume.promotedEpoch());
     if (stands) {
       return done(found(seq(target), 0, target.epoch(), "is a replica"));
     }
-    boolean further = volume.forkSeq() >= 0 && seq(target) > volume.forkSeq();
+    PlanNote.Fork common = volume.common();
+    boolean further = common.seq() >= 0 && seq(target) > common.seq();
     Demotion demotion =
         new Demotion(
-            Math.min(target.epoch(), volume.epoch() + 1),
+            volume.promotedEpoch() == 0
+                ? volume.epoch()
+                : Math.min(target.epoch(), volume.promotedEpoch()),
             Optional.of(lane.id()),
             lane.origin(),
-            further ? volume.forkSeq() : -1,
-            further ? volume.forkMicros() : 0);
+            further ? common.seq() : -1,
+            further ? common.micros() : 0);
     return demote(run.to(), volume.name(), demotion)
         .thenCompose(
             replica ->
                 volume.promotedEpoch() == 0
                     ? done(replica)
-                    : raise(run.to(), replica, volume.epoch() + 1, lane.id(), lane.origin()))
+                    : raise(run.to(), replica, volume.promotedEpoch(), lane.id(), lane.origin()))
         .thenApply(replica -> found(seq(replica), 0, replica.epoch(), "is a replica again"));
   }
 
@@ -427,15 +491,16 @@ final class PlanWork {
     UUID link = UUID.nameUUIDFromBytes((run.id() + "/" + volume.name()).getBytes(UTF_8));
     String origin = "plan '" + spec.name() + "', which takes it back";
     long epoch = source.epoch();
+    long before =
+        PlanRun.epochAfter(Math.max(epoch, volume.promotedEpoch()), run.from(), run.to()) - 1;
     CompletionStage<VolumeSummary> raised =
-        never || epoch >= volume.promotedEpoch()
+        epoch >= before
             ? CompletableFuture.completedStage(source)
             : demote(
                     run.from(),
                     volume.name(),
                     new Demotion(epoch, Optional.of(link), origin, -1, 0))
-                .thenCompose(
-                    replica -> raise(run.from(), replica, volume.promotedEpoch(), link, origin));
+                .thenCompose(replica -> raise(run.from(), replica, before, link, origin));
     return raised.thenCompose(
         ready ->
             parts
@@ -458,14 +523,15 @@ final class PlanWork {
               if (source.role().equals("Replica")) {
                 return done(found(-1, 0, source.epoch(), "follows"));
               }
-              boolean further = seq(source) > volume.forkSeq();
+              PlanNote.Fork common = volume.common();
+              boolean further = seq(source) > common.seq();
               Demotion demotion =
                   new Demotion(
-                      Math.min(source.epoch(), volume.epoch()),
+                      Math.min(source.epoch(), run.nextEpoch(volume) - 1),
                       Optional.of(id),
                       link.spec().origin(),
-                      further ? volume.forkSeq() : -1,
-                      further ? volume.forkMicros() : 0);
+                      further ? common.seq() : -1,
+                      further ? common.micros() : 0);
               return demote(run.from(), volume.name(), demotion)
                   .thenApply(
                       replica ->

@@ -48,6 +48,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 
 /**
@@ -60,6 +61,10 @@ public final class RecoveryPlan
   public static final EntityTypeKey<Command> TYPE_KEY = EntityTypeKey.create(Command.class, "plan");
 
   private static final int SNAPSHOT_EVERY = 100;
+
+  /** Between two restarts there is at most so often the time between two attempts. */
+  private static final int RESTART_MAX = 5;
+
   private static final String RETRY = "retry";
   private static final String WATCH = "watch";
 
@@ -92,7 +97,8 @@ public final class RecoveryPlan
 
   /**
    * The other site's entity has begun or ended a run. Replies {@link Summary}; {@code BUSY} when a
-   * run is under way here, or a newer one was. Safe to repeat.
+   * run is under way here, or a newer one was; one that has failed here gives way to a failover
+   * that ended. Safe to repeat.
    */
   @JsonTypeName("note-plan-run")
   public record NoteRun(PlanNote note, ActorRef<Reply> replyTo)
@@ -136,6 +142,8 @@ public final class RecoveryPlan
 
   private record LateFence(VolumeName volume, Outcome outcome, Throwable failure)
       implements Command {}
+
+  private record LateWord(Throwable failure) implements Command {}
 
   private record Sleep() implements Command {}
 
@@ -181,6 +189,7 @@ public final class RecoveryPlan
   // What follows lasts as long as the actor, not the plan.
   private boolean surveying;
   private boolean fencing;
+  private boolean told;
   private long taskBegunMicros;
   private String waitsFor = "";
 
@@ -199,7 +208,8 @@ public final class RecoveryPlan
       ActorContext<Command> context, TimerScheduler<Command> timers, String name, Parts parts) {
     super(
         PersistenceId.of(TYPE_KEY.name(), name),
-        SupervisorStrategy.restartWithBackoff(parts.retryEvery(), Duration.ofSeconds(10), 0.2));
+        SupervisorStrategy.restartWithBackoff(
+            parts.retryEvery(), parts.retryEvery().multipliedBy(RESTART_MAX), 0.2));
     this.context = context;
     this.timers = timers;
     this.name = name;
@@ -256,6 +266,7 @@ public final class RecoveryPlan
         .onCommand(Performed.class, c -> Effect().noReply())
         .onCommand(Retry.class, c -> Effect().noReply())
         .onCommand(Watch.class, c -> Effect().noReply())
+        .onCommand(LateWord.class, this::onLateWord)
         .onCommand(LateFence.class, this::onFenceTooLate);
     return handlers.build();
   }
@@ -312,16 +323,30 @@ public final class RecoveryPlan
           .thenRun(this::goOn)
           .thenReply(c.replyTo(), next -> (Reply) new Summary(summary((Live) next)));
     }
-    if (kind == Kind.COMMIT || kind == Kind.ROLLBACK || kind == Kind.CLEANUP) {
+    if (kind == Kind.COMMIT || kind == Kind.CLEANUP) {
       return began(state, c, state.run().orElseThrow());
     }
     surveying = true;
     String from = state.spec().other(parts.here());
-    long generation = state.generation();
     context.pipeToSelf(
-        parts.survey().volumes(state.spec(), c.order(), from, parts.here()),
-        (volumes, failure) -> new Surveyed(c, Optional.empty(), volumes, generation, failure));
+        survey(state, c.order(), from),
+        (volumes, failure) ->
+            new Surveyed(c, Optional.empty(), volumes, state.generation(), failure));
     return Effect().noReply();
+  }
+
+  /** A rollback takes the earlier run's volumes; it is only not begun in vain. */
+  private CompletionStage<List<PlanRun.Volume>> survey(Live state, RunOrder order, String from) {
+    return order.kind() == Kind.ROLLBACK
+        ? parts.survey().answers(state.spec(), from).thenApply(answered -> List.of())
+        : parts
+            .survey()
+            .volumes(
+                state.spec(),
+                order,
+                from,
+                parts.here(),
+                state instanceof Elsewhere there ? Optional.of(there.note()) : Optional.empty());
   }
 
   private ReplyEffect<PlanEvent, PlanState> onSurveyed(Live state, Surveyed c) {
@@ -330,16 +355,21 @@ public final class RecoveryPlan
       return takeOver(state, c, c.wish().get());
     }
     ActorRef<Reply> replyTo = c.request().replyTo();
-    if (c.failure() != null) {
-      return refused(replyTo, refusal(c.failure()));
-    }
     Kind kind = c.request().order().kind();
+    if (c.failure() != null) {
+      Refusal trouble = refusal(c.failure());
+      waitsFor = state instanceof FailedOver && kind == Kind.ROLLBACK ? trouble.getMessage() : "";
+      return refused(replyTo, trouble);
+    }
     Optional<Refusal> refusal = PlanState.refuse(state, kind, parts.here());
     if (refusal.isPresent() || state.generation() != c.generation()) {
       return refused(
           replyTo,
           refusal.orElseGet(
               () -> new Refusal(ErrorCode.BUSY, "plan '" + name + "' has changed meanwhile")));
+    }
+    if (kind == Kind.ROLLBACK) {
+      return began(state, c.request(), state.run().orElseThrow());
     }
     String from = state.spec().other(parts.here());
     return begin(
@@ -399,7 +429,7 @@ public final class RecoveryPlan
     BeginRun request = new BeginRun(order, context.getSystem().ignoreRef());
     long generation = state.generation();
     context.pipeToSelf(
-        parts.survey().volumes(state.spec(), order, state.spec().other(parts.here()), parts.here()),
+        survey(state, order, state.spec().other(parts.here())),
         (volumes, failure) ->
             new Surveyed(request, Optional.of(c.wish()), volumes, generation, failure));
     return Effect().noReply();
@@ -484,6 +514,7 @@ public final class RecoveryPlan
     timers.cancel(RETRY);
     timers.cancel(WATCH);
     waitsFor = "";
+    told = false;
     automatic.follow(state);
     if (state instanceof Active active) {
       taskBegunMicros = now();
@@ -546,7 +577,7 @@ public final class RecoveryPlan
             || kind == TaskKind.REVERSE;
     return code == ErrorCode.NOT_ACKNOWLEDGED
         || code == ErrorCode.BUSY
-        || code == ErrorCode.FENCED && looksAgain;
+        || looksAgain && (code == ErrorCode.FENCED || code == ErrorCode.ALREADY_EXISTS);
   }
 
   private ReplyEffect<PlanEvent, PlanState> taskDone(PlanRun run, Outcome outcome) {
@@ -578,7 +609,10 @@ public final class RecoveryPlan
       return Effect().reply(c.replyTo(), new Summary(summary(state)));
     }
     boolean older = c.note().generation() < state.generation();
-    if (surveying || state instanceof PlanState.Busy || older) {
+    boolean overtaken =
+        state instanceof PlanState.Failed && c.note().state().equals("FailedOver") && !older;
+    boolean busy = state instanceof PlanState.Busy && !overtaken;
+    if (surveying || busy || older) {
       return refused(
           c.replyTo(),
           new Refusal(
@@ -600,10 +634,7 @@ public final class RecoveryPlan
       PlanSpec.AfterLimit after = state.spec().afterLimit();
       if (after != PlanSpec.AfterLimit.STAY) {
         Kind kind = after == PlanSpec.AfterLimit.COMMIT ? Kind.COMMIT : Kind.ROLLBACK;
-        return began(
-            state,
-            new BeginRun(RunOrder.of(kind), context.getSystem().ignoreRef()),
-            state.current());
+        return onBegin(state, new BeginRun(RunOrder.of(kind), context.getSystem().ignoreRef()));
       }
     }
     Optional<PlanRun.Volume> unfenced =
@@ -614,7 +645,17 @@ public final class RecoveryPlan
       context.pipeToSelf(
           parts.work().tryFence(state.spec(), state.current(), unfenced.get()),
           (outcome, failure) -> new LateFence(volume, outcome, failure));
+    } else if (unfenced.isEmpty() && !told && !state.current().told()) {
+      told = true;
+      context.pipeToSelf(
+          parts.work().tellOutcome(state.spec(), state.current()),
+          (outcome, failure) -> new LateWord(failure));
     }
+    return Effect().noReply();
+  }
+
+  private ReplyEffect<PlanEvent, PlanState> onLateWord(PlanState state, LateWord c) {
+    told = c.failure() == null;
     return Effect().noReply();
   }
 

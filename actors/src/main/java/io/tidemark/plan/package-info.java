@@ -42,6 +42,8 @@
  *       nobody else ever wrote in it.
  *   <li>P8 A failover that nobody ordered begins only at a target that has its own site's vote and
  *       the witness', and with all guard rails on; see {@link io.tidemark.witness}.
+ *   <li>P9 Of a plan's two sites the one whose name comes first begins odd epochs, the other one
+ *       even epochs: whatever each of them knows of the other, no epoch has two primaries.
  * </ol>
  */
 package io.tidemark.plan;

@@ -14,11 +14,13 @@ import io.tidemark.wan.SegmentPacker;
 import io.tidemark.wan.SimilarContent;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.function.BooleanSupplier;
+import java.util.zip.CRC32C;
 
 /**
  * Makes parcels of a volume's history: fetches a segment's data and what it replaced, and packs it
@@ -43,6 +45,7 @@ final class Packing {
   private final int level;
   private final long baseEveryMicros;
   private final long baseMin;
+  private final long after;
   private long base;
   private long baseMicros;
 
@@ -53,6 +56,7 @@ final class Packing {
    * @param workers where content is looked up
    * @param budget what is read ahead at most
    * @param baseMin before it, but for the empty base, the sites may differ
+   * @param after what the target held when the line was opened; perhaps a part of a segment
    */
   Packing(
       VolumeName name,
@@ -68,7 +72,8 @@ final class Packing {
       ByteBudget budget,
       int level,
       Duration baseEvery,
-      long baseMin) {
+      long baseMin,
+      long after) {
     this.name = name;
     this.volume = volume;
     this.store = store;
@@ -83,16 +88,26 @@ final class Packing {
     this.level = level;
     this.baseEveryMicros = baseEvery.toNanos() / 1_000;
     this.baseMin = baseMin;
+    this.after = after;
   }
 
-  /** What an entry is sent as, once it is packed. */
+  /**
+   * What an entry is sent as, once it is packed.
+   *
+   * @param held bytes of the budget that it gives back then
+   */
   record Ready(
-      JournalEntry entry, byte[] data, byte[] previous, long base, SegmentPacker.Similar similar) {}
+      JournalEntry entry,
+      byte[] data,
+      byte[] previous,
+      long base,
+      SegmentPacker.Similar similar,
+      long held) {}
 
   /** Fetches what packing needs. */
   CompletionStage<Ready> fetch(JournalEntry entry) {
     if (!(entry instanceof JournalEntry.Segment segment)) {
-      return CompletableFuture.completedStage(new Ready(entry, null, null, 0, null));
+      return CompletableFuture.completedStage(new Ready(entry, null, null, 0, null, 0));
     }
     SegmentMeta meta = segment.meta();
     return budget
@@ -100,12 +115,54 @@ final class Packing {
         .thenCompose(
             room -> {
               long against = base();
-              return data(segment)
-                  .thenCombine(
-                      previous(meta, against),
-                      (data, previous) -> new Ready(entry, data, previous, against, null));
+              return after < meta.firstSeq().value()
+                  ? data(segment)
+                      .thenCombine(
+                          previous(meta, against),
+                          (data, previous) ->
+                              new Ready(entry, data, previous, against, null, held(meta)))
+                  : data(segment)
+                      .thenCompose(data -> ready(rest(segment, data), against, held(meta)));
             })
-        .thenComposeAsync(ready -> resembling(meta, ready), workers);
+        .thenComposeAsync(this::resembling, workers);
+  }
+
+  /** Writes of a segment, and their data. */
+  private record Part(JournalEntry.Segment segment, byte[] data) {}
+
+  private CompletionStage<Ready> ready(Part part, long against, long held) {
+    return previous(part.segment().meta(), against)
+        .thenApply(
+            previous -> new Ready(part.segment(), part.data(), previous, against, null, held));
+  }
+
+  /** A target that went back to a point within a segment gets the rest of it. */
+  private Part rest(JournalEntry.Segment segment, byte[] data) {
+    SegmentMeta meta = segment.meta();
+    long first = meta.firstSeq().value();
+    SegmentMeta.Builder builder =
+        new SegmentMeta.Builder(meta.kind(), new WriteSeq(after + 1), meta.chunkBytes());
+    int from = data.length;
+    for (int i = meta.count() - 1; i >= after + 1 - first; i--) {
+      from = meta.zero(i) ? from : (int) meta.dataPosition(i);
+    }
+    for (int i = (int) (after + 1 - first); i < meta.count(); i++) {
+      builder.add(meta.timeMicros(i), meta.offset(i), meta.length(i), meta.zero(i));
+    }
+    byte[] left = Arrays.copyOfRange(data, from, data.length);
+    SegmentMeta rest = builder.build(checksums(left, meta.chunkBytes()));
+    return new Part(new JournalEntry.Segment(rest, segment.ref(), segment.eventNr()), left);
+  }
+
+  private static int[] checksums(byte[] data, int chunkBytes) {
+    int[] crcs = new int[(data.length + chunkBytes - 1) / chunkBytes];
+    CRC32C crc = new CRC32C();
+    for (int i = 0; i < crcs.length; i++) {
+      crc.reset();
+      crc.update(data, i * chunkBytes, Math.min(chunkBytes, data.length - i * chunkBytes));
+      crcs[i] = (int) crc.getValue();
+    }
+    return crcs;
   }
 
   /** Of a segment, until it is packed: its data, what that replaced, what it resembles. */
@@ -114,7 +171,8 @@ final class Packing {
   }
 
   /** Adds what the data resembles, as of the same position. */
-  private CompletionStage<Ready> resembling(SegmentMeta meta, Ready ready) {
+  private CompletionStage<Ready> resembling(Ready ready) {
+    SegmentMeta meta = ((JournalEntry.Segment) ready.entry()).meta();
     long[] blocks = similar.lookUp(meta, ready.data(), ready.previous());
     List<SegmentPacker.Read> reads = SegmentPacker.reads(meta, blocks);
     if (ready.base() == 0 || reads.isEmpty() || !takesSimilar.getAsBoolean()) {
@@ -130,7 +188,8 @@ final class Packing {
                     ready.data(),
                     ready.previous(),
                     ready.base(),
-                    new SegmentPacker.Similar(blocks, content)));
+                    new SegmentPacker.Similar(blocks, content),
+                    ready.held()));
   }
 
   /** A position that both sites have; the same one for a while, for opening it costs. */
@@ -222,7 +281,7 @@ final class Packing {
               false));
       return new Parcel.Packed(meta, packed.bytes());
     } finally {
-      budget.give(held(meta));
+      budget.give(ready.held());
     }
   }
 

@@ -126,6 +126,7 @@ public final class PastContent implements OlderContent {
         view.tailToEventNr(),
         view.layers(),
         view.keptSeqs(),
-        view.createdMicros());
+        view.createdMicros(),
+        view.left());
   }
 }

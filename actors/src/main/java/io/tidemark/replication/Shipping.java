@@ -270,7 +270,8 @@ public final class Shipping {
             new ByteBudget(parts.settings().readAheadBytesMax()),
             parts.settings().compression(),
             parts.settings().baseEvery(),
-            baseMin);
+            baseMin,
+            after);
     return feed.from(begun, after, fromEventNr)
         .mapAsync(parts.settings().readAhead(), packing::fetch)
         .mapAsync(1, ready -> onPackers(() -> packing.pack(ready)))

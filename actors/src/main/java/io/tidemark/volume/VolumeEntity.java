@@ -1287,6 +1287,7 @@ public final class VolumeEntity
     if (state.eventNr() != c.eventNr()) {
       return onDemote(state, demotion);
     }
+    abandonJob(); // One that was begun meanwhile knows nothing of the fork.
     String branch = "%s-after-%d".formatted(state.ledger().standing().branch(), demotion.keepSeq());
     List<VolumeEvent> events = new ArrayList<>();
     events.add(
@@ -1948,16 +1949,16 @@ public final class VolumeEntity
     int nodes = Compaction.nodes(task.keptSeqs());
     return Effect()
         .persist((VolumeEvent) new CompactionBegan(task.attempt(), firstNode, nodes, now()))
-        .thenRun(() -> compact(task, firstNode))
+        .thenRun(() -> compact(ledger, task, firstNode))
         .thenNoReply();
   }
 
-  private void compact(Compaction task, long firstNode) {
+  private void compact(Ledger ledger, Compaction task, long firstNode) {
     AtomicBoolean abandoned = new AtomicBoolean();
     retention.abandoned = abandoned;
     run(
         "cutting the history",
-        jobs.compact(task, firstNode, abandoned::get),
+        jobs.compact(ledger, task, firstNode, abandoned::get),
         (number, outcome) -> new Compacted(number, task, outcome));
   }
 

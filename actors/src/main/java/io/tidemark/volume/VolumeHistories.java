@@ -75,15 +75,15 @@ public final class VolumeHistories {
   /** Segments that begin at or before {@code lastSeq}, and their writes up to it. */
   record Count(long segments, long writes) {}
 
-  CompletionStage<Count> count(String persistenceId, long from, long to, long lastSeq) {
-    return of(persistenceId)
+  static CompletionStage<Count> count(SegmentHistory history, long from, long to, long lastSeq) {
+    return history
         .segments(from, Math.min(to, from + COUNT_EVENTS - 1))
         .thenCompose(
             found -> {
               Count here = counted(found, lastSeq);
               return from + COUNT_EVENTS > to
                   ? CompletableFuture.completedStage(here)
-                  : count(persistenceId, from + COUNT_EVENTS, to, lastSeq)
+                  : count(history, from + COUNT_EVENTS, to, lastSeq)
                       .thenApply(
                           rest ->
                               new Count(

@@ -71,9 +71,8 @@ final class VolumeJobs {
   /** Segments of the kept history that the index will not hold after a fork. */
   CompletionStage<VolumeHistories.Count> tailAfterFork(Ledger ledger, long keptSeq) {
     List<NodeHeader> kept = VolumeRoles.keptNodes(ledger, keptSeq);
-    return parts
-        .histories()
-        .count(persistenceId, VolumeRoles.tailFrom(ledger, kept), ledger.eventNr(), keptSeq);
+    return VolumeHistories.count(
+        onLine(ledger), VolumeRoles.tailFrom(ledger, kept), ledger.eventNr(), keptSeq);
   }
 
   private CompletionStage<IndexAdvanced> leaf(VolumeId volume, List<SegmentEntry> segments) {
@@ -194,16 +193,17 @@ final class VolumeJobs {
   /**
    * Cuts the history.
    *
+   * @param ledger what the volume was when the task was given
    * @param firstNode the first of the ids that its index nodes may have
    * @param abandoned tells that nobody waits for it any more
    */
   CompletionStage<Optional<Outcome>> compact(
-      Compaction task, long firstNode, BooleanSupplier abandoned) {
+      Ledger ledger, Compaction task, long firstNode, BooleanSupplier abandoned) {
     long[] next = {firstNode};
     Compactor compactor =
         new Compactor(parts.store(), parts.indexStore(), () -> next[0]++, abandoned);
     return CompletableFuture.supplyAsync(
-        () -> compactor.run(task, parts.histories().of(persistenceId)), parts.retentionExecutor());
+        () -> compactor.run(task, onLine(ledger)), parts.retentionExecutor());
   }
 
   /** Deletes what a compaction brought for nothing. */

@@ -309,6 +309,16 @@ final class VolumeRoles {
         List.copyOf(dark),
         branch.frontier(),
         branch.tailFromEventNr(),
-        branch.toEventNr());
+        branch.toEventNr(),
+        List.of(),
+        List.of(),
+        0,
+        left(ledger.standing().branches().stream().takeWhile(b -> !b.equals(branch)).toList()));
+  }
+
+  static List<HistoryView.Left> left(List<Branch> branches) {
+    return branches.stream()
+        .map(branch -> new HistoryView.Left(branch.fork().seq(), branch.toEventNr()))
+        .toList();
   }
 }

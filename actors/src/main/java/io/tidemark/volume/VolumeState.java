@@ -291,7 +291,8 @@ public sealed interface VolumeState extends TidemarkMessage {
         ledger.eventNr(),
         ledger.retained().layers(),
         ledger.retained().keptSeqs(ledger.horizon().seq()),
-        ledger.settings().createdMicros());
+        ledger.settings().createdMicros(),
+        VolumeRoles.left(ledger.standing().branches()));
   }
 
   /**

@@ -225,6 +225,37 @@ class EventSerializerTest {
           0,
           0);
 
+  private static final PlanNote.Fork FORK = new PlanNote.Fork(new VolumeName("d"), 9, 8);
+
+  /** Version 2: the loss is counted from where an earlier run's histories parted. */
+  private static final PlanRun PARTED_RUN =
+      new PlanRun(
+          TAP,
+          1,
+          PlanRun.Kind.FORCED,
+          "site-1",
+          "site-2",
+          "latest",
+          RUN.tasks(),
+          0,
+          List.of(),
+          List.of(
+              new PlanRun.Volume(
+                  new VolumeName("d"),
+                  1 << 20,
+                  1,
+                  TAP,
+                  12,
+                  false,
+                  11,
+                  9,
+                  0,
+                  4_096,
+                  Optional.of(FORK))),
+          8_000,
+          0,
+          0);
+
   /**
    * One of each stored type, as version 1 wrote it. A file is only ever added: a type that changes
    * its shape gets another name or an added field, and keeps its old file.
@@ -339,6 +370,10 @@ class EventSerializerTest {
     all.put("plan-run-resumed.1", new PlanEvent.RunResumed(8_003));
     all.put("plan-run-ended.1", new PlanEvent.RunEnded(8_004));
     all.put("plan-run-noted.1", new PlanEvent.RunNoted(new PlanNote(3, "site-1", "FailingBack")));
+    all.put(
+        "plan-run-noted.2",
+        new PlanEvent.RunNoted(new PlanNote(3, "site-1", "FailedOver", List.of(FORK))));
+    all.put("plan-run-began.2", new PlanEvent.RunBegan(PARTED_RUN));
     UUID config = new UUID(5, 6);
     all.put(
         "plan-automatic-set.1",

@@ -33,6 +33,13 @@ public final class MemoryJournal extends AsyncWriteJournal {
     if (world.failWrites.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
       return Futures.failed(new IOException("injected: the journal does not answer"));
     }
+    for (AtomicWrite write : messages) {
+      for (PersistentRepr repr : scala.jdk.javaapi.CollectionConverters.asJava(write.payload())) {
+        if (world.refuses.test(repr.persistenceId(), manifest(repr.payload()))) {
+          return Futures.failed(new IOException("injected: the journal does not take an event"));
+        }
+      }
+    }
     List<Optional<Exception>> results = new ArrayList<>();
     for (AtomicWrite write : messages) {
       for (PersistentRepr repr : scala.jdk.javaapi.CollectionConverters.asJava(write.payload())) {
@@ -55,6 +62,11 @@ public final class MemoryJournal extends AsyncWriteJournal {
                 serializer.identifier(),
                 Serializers.manifestFor(serializer, event),
                 repr.timestamp()));
+    world.stored.accept(repr.persistenceId(), Serializers.manifestFor(serializer, event));
+  }
+
+  private String manifest(Object event) {
+    return Serializers.manifestFor(serialization.findSerializerFor(event), event);
   }
 
   static Object read(Serialization serialization, Stored stored) {

@@ -5,6 +5,8 @@ import java.util.NavigableMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
+import java.util.function.BiPredicate;
 
 /** What outlives the actor systems of one test. */
 public final class World {
@@ -15,6 +17,12 @@ public final class World {
 
   final Map<String, NavigableMap<Long, Stored>> events = new ConcurrentHashMap<>();
   final Map<String, NavigableMap<Long, Stored>> snapshots = new ConcurrentHashMap<>();
+
+  /** Asked before an event is stored, by persistence id and manifest; true has the write fail. */
+  public volatile BiPredicate<String, String> refuses = (persistenceId, manifest) -> false;
+
+  /** Told after an event was stored, by persistence id and manifest. */
+  public volatile BiConsumer<String, String> stored = (persistenceId, manifest) -> {};
 
   /** So many writes to the journal fail before the next succeeds. */
   public final AtomicInteger failWrites = new AtomicInteger();

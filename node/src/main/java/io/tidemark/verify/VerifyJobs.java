@@ -264,7 +264,7 @@ public final class VerifyJobs implements Verifications, AutoCloseable {
           new IndexedHistory(
               now.volume(),
               now.frontier(),
-              history,
+              now.onLine(history),
               now.tailFromEventNr(),
               now.tailToEventNr(),
               now.layers());

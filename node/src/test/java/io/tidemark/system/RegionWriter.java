@@ -165,6 +165,11 @@ final class RegionWriter {
     System.arraycopy(region, 0, content, 0, content.length);
   }
 
+  /** A forced failover went back to what the region held before some acknowledged writes. */
+  void adopt(byte[] region) {
+    System.arraycopy(region, 0, content, 0, content.length);
+  }
+
   /** Follows the region through the recovery points of a phase, in order. */
   final class Follower {
     private final byte[] state = phaseBase.clone();

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
@@ -105,17 +106,52 @@ class TwoSitesTest {
   void shouldFailOverAndBack() throws Exception {
     awaitTogether("for a failover");
     tell(new FailoverScenario(a, b, directory, SEED).run());
+    tidyUp("shop");
+  }
+
+  private void tidyUp(String volume) throws Exception {
     for (TestSite site : new TestSite[] {a, b}) {
       for (JsonNode link : site.client.get("/api/v1/links").orFail()) {
         site.client.delete("/api/v1/links/" + link.path("name").asText()).orFail();
       }
     }
-    a.client.delete("/api/v1/volumes/shop?confirm=shop").orFail();
-    b.client.delete("/api/v1/volumes/shop?confirm=shop").orFail();
+    for (TestSite site : new TestSite[] {a, b}) {
+      site.client.delete("/api/v1/volumes/" + volume + "?confirm=" + volume).orFail();
+    }
+  }
+
+  /** Two failovers of the long run, with whatever is killed. */
+  @Test
+  @Order(2)
+  @EnabledIfSystemProperty(named = "tidemark.test.failover.rounds", matches = "[1-9][0-9]*")
+  void shouldFailOverWhateverIsKilled() throws Exception {
+    awaitTogether("for rounds");
+    Path rounds = java.nio.file.Files.createDirectory(directory.resolve("rounds"));
+    FailoverRounds oracle = new FailoverRounds(a, b, rounds, SEED, System.out);
+    oracle.protect();
+    for (int i = 1; i <= Integer.getInteger("tidemark.test.failover.rounds"); i++) {
+      oracle.round(i);
+    }
+    tell(oracle.figures());
+    oracle.end();
+    tidyUp("oracle");
+  }
+
+  /** A data base under load, over and back and over by force; only when it is asked for. */
+  @Test
+  @Order(3)
+  @EnabledIfSystemProperty(named = "tidemark.test.failover.postgres", matches = "true")
+  void shouldFailADataBaseOver() throws Exception {
+    PostgresFailover.requires();
+    awaitTogether("for a data base");
+    try (PostgresFailover books = new PostgresFailover(a, b, directory)) {
+      tell(books.run());
+    }
+    tidyUp("ledger");
   }
 
   @Test
-  @Order(2)
+  @Order(9)
   void shouldGoOnAloneAndComeTogetherInAnyOrder() throws Exception {
     awaitTogether("after starting at once");
     Await.until(

@@ -1,6 +1,8 @@
 package io.tidemark.point;
 
 import io.tidemark.index.NodeHeader;
+import io.tidemark.index.SegmentEntry;
+import io.tidemark.index.SegmentHistory;
 import io.tidemark.position.VolumeId;
 import java.util.List;
 import java.util.Optional;
@@ -24,6 +26,7 @@ import java.util.Optional;
  * @param layers what the history up to its base is kept as, oldest first (X5)
  * @param keptSeqs points before the horizon that are kept, ascending
  * @param createdMicros time of seq 0, or 0 when it is not known
+ * @param left where this line of history parted from others that its events tell of, oldest first
  */
 public record HistoryView(
     VolumeId volume,
@@ -40,12 +43,64 @@ public record HistoryView(
     long tailToEventNr,
     List<NodeHeader> layers,
     List<Long> keptSeqs,
-    long createdMicros) {
+    long createdMicros,
+    List<Left> left) {
+
+  /**
+   * A line of history that was left.
+   *
+   * @param forkSeq the newest write in common
+   * @param toEventNr the newest event that may belong to it
+   */
+  public record Left(long forkSeq, long toEventNr) {
+    private Optional<SegmentEntry> remaining(SegmentEntry entry) {
+      return entry.eventNr() <= toEventNr && entry.meta().lastSeq().value() > forkSeq
+          ? entry.upTo(forkSeq)
+          : Optional.of(entry);
+    }
+  }
 
   public HistoryView {
     // Absent in what a node of an earlier release sends.
     layers = layers == null ? List.of() : layers;
     keptSeqs = keptSeqs == null ? List.of() : keptSeqs;
+    left = left == null ? List.of() : left;
+  }
+
+  /** A history of one line. */
+  public HistoryView(
+      VolumeId volume,
+      String persistenceId,
+      long sizeBytes,
+      long epoch,
+      long headSeq,
+      long headTimeMicros,
+      long horizonSeq,
+      long horizonTimeMicros,
+      List<DarkInterval> dark,
+      List<NodeHeader> frontier,
+      long tailFromEventNr,
+      long tailToEventNr,
+      List<NodeHeader> layers,
+      List<Long> keptSeqs,
+      long createdMicros) {
+    this(
+        volume,
+        persistenceId,
+        sizeBytes,
+        epoch,
+        headSeq,
+        headTimeMicros,
+        horizonSeq,
+        horizonTimeMicros,
+        dark,
+        frontier,
+        tailFromEventNr,
+        tailToEventNr,
+        layers,
+        keptSeqs,
+        createdMicros,
+        List.of());
   }
 
   /** A history without points below its horizon. */
@@ -78,6 +133,27 @@ public record HistoryView(
         List.of(),
         List.of(),
         0);
+  }
+
+  /**
+   * The journal's segments without those of lines that were left: whoever reads a few events does
+   * not see a fork that comes later.
+   */
+  public SegmentHistory onLine(SegmentHistory all) {
+    return left.isEmpty()
+        ? all
+        : (from, to) ->
+            all.segments(from, to)
+                .thenApply(
+                    found -> found.stream().flatMap(entry -> remaining(entry).stream()).toList());
+  }
+
+  private Optional<SegmentEntry> remaining(SegmentEntry entry) {
+    Optional<SegmentEntry> rest = Optional.of(entry);
+    for (Left line : left) {
+      rest = rest.flatMap(line::remaining);
+    }
+    return rest;
   }
 
   /** Whether {@code seq} is a point before the horizon that is kept. */

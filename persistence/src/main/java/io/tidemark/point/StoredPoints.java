@@ -227,7 +227,7 @@ public final class StoredPoints implements Points {
     return new IndexedHistory(
         view.volume(),
         view.frontier(),
-        history,
+        view.onLine(history),
         view.tailFromEventNr(),
         view.tailToEventNr(),
         view.layers());

@@ -408,8 +408,9 @@ public final class TapLinkClient implements ContentSource, AutoCloseable {
       }
       lastRefusal = null;
       log.info(
-          "volume {}: attached in session {} at seq {}",
+          "volume {}: attached in epoch {}, session {} at seq {}",
           identity.volume(),
+          welcome.grant().epoch(),
           welcome.grant().session(),
           welcome.grant().head());
     }

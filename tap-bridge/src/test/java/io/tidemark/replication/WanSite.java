@@ -23,6 +23,7 @@ import io.tidemark.point.PointReader;
 import io.tidemark.point.StoredPoints;
 import io.tidemark.position.At;
 import io.tidemark.position.MicroClock;
+import io.tidemark.position.MicroTime;
 import io.tidemark.position.VolumeName;
 import io.tidemark.position.WriteSeq;
 import io.tidemark.refusal.ErrorCode;
@@ -41,10 +42,12 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.stream.Stream;
@@ -70,6 +73,12 @@ public final class WanSite implements AutoCloseable {
   public final Path hooks;
   public TapLinkServer server;
   public Plans plans;
+
+  /** What plans ask other sites goes through it. */
+  public LossyRemotes lossy;
+
+  public final Images images = new OpenPoints();
+  private SitePoints located;
 
   public WanSite(String name, LinkSettings link, String extra) throws Exception {
     this(name, link, extra, Optional.empty());
@@ -151,6 +160,9 @@ public final class WanSite implements AutoCloseable {
                 node.histories(),
                 MicroClock.system(),
                 node.events()));
+    located =
+        new SitePoints(node.site(), node.retention(), points, node.groups(), node.histories()::of);
+    lossy = new LossyRemotes(node.remotes());
     plans =
         ClusterPlans.start(
             node.system(),
@@ -158,40 +170,72 @@ public final class WanSite implements AutoCloseable {
                 node.site(),
                 node.groups(),
                 links,
-                node.remotes(),
-                new SitePoints(
-                    node.site(), node.retention(), points, node.groups(), node.histories()::of),
-                new NoImages(),
+                lossy,
+                located,
+                images,
                 hooks,
                 MicroClock.system(),
                 node.events()));
   }
 
-  /** Images are served by nodes, which there are none of here. */
-  private static final class NoImages implements Images {
-    private static <T> CompletionStage<T> none() {
-      return CompletableFuture.failedStage(
-          new Refusal(ErrorCode.NOT_FOUND, "this site serves no images"));
-    }
+  /**
+   * Real points, that no client connects to: images are served by nodes, which there are none of.
+   */
+  private final class OpenPoints implements Images {
+    private final Map<String, ImageSummary> open = new ConcurrentHashMap<>();
 
     @Override
     public CompletionStage<ImageSummary> open(OpenImage request) {
-      return none();
+      String image = request.name().orElseThrow();
+      if (open.containsKey(image)) {
+        return refused(ErrorCode.ALREADY_EXISTS, image);
+      }
+      return located
+          .locate(request.volume(), request.at())
+          .thenApply(
+              found ->
+                  open.computeIfAbsent(
+                      image,
+                      n ->
+                          new ImageSummary(
+                              n,
+                              request.volume(),
+                              "nbd://none/" + n,
+                              found.point(),
+                              found.sizeBytes(),
+                              request.writable(),
+                              "Serving",
+                              name,
+                              MicroTime.ZERO,
+                              1,
+                              0,
+                              0,
+                              0,
+                              Optional.empty())));
     }
 
     @Override
     public CompletionStage<List<ImageSummary>> list() {
-      return none();
+      return CompletableFuture.completedStage(List.copyOf(open.values()));
     }
 
     @Override
-    public CompletionStage<ImageSummary> get(String name) {
-      return none();
+    public CompletionStage<ImageSummary> get(String image) {
+      ImageSummary found = open.get(image);
+      return found == null
+          ? refused(ErrorCode.NOT_FOUND, image)
+          : CompletableFuture.completedStage(found);
     }
 
     @Override
-    public CompletionStage<Void> close(String name, boolean force) {
-      return none();
+    public CompletionStage<Void> close(String image, boolean force) {
+      return open.remove(image) == null
+          ? refused(ErrorCode.NOT_FOUND, image)
+          : CompletableFuture.completedStage(null);
+    }
+
+    private static <T> CompletionStage<T> refused(ErrorCode code, String image) {
+      return CompletableFuture.failedStage(new Refusal(code, "image " + image));
     }
   }
 
