@@ -577,6 +577,7 @@ public final class ReplicationLink
       runner.forecast.tick(now(), reading.lagBytes());
       if (reading.connected() && reading.lagBytes() == 0) {
         tellMoving(entry.getKey(), runner);
+        noteSynchronised(state, entry.getKey());
       }
       pin(entry.getKey(), runner);
       watchObjective(state, entry.getKey(), runner, lagSeconds(reading));
@@ -585,6 +586,13 @@ public final class ReplicationLink
       ferryTags(active.body());
     }
     return Effect().noReply();
+  }
+
+  /** A target that has all there is from the start gets nothing that it could acknowledge. */
+  private void noteSynchronised(Live state, VolumeName volume) {
+    if (state.body().lane(volume).filter(l -> !l.synchronised() && !l.resync()).isPresent()) {
+      context.getSelf().tell(new Store(volume));
+    }
   }
 
   private void pin(VolumeName volume, Runner runner) {

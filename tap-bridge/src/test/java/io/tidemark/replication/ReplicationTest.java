@@ -177,6 +177,16 @@ class ReplicationTest {
     assertEquals(ErrorCode.NOT_FOUND, gone.code());
   }
 
+  /** A target that has all there is says so, though nothing is ever sent. */
+  @Test
+  void shouldBeSynchronisedWithNothingToSend() throws Exception {
+    createVolume();
+    String linkName = createLink(LinkRules.DEFAULT).spec().name();
+    await("streaming", () -> join(a.links.get(linkName)).state().equals("Streaming"));
+    assertEquals(0, lane(linkName).ackedSeq());
+    get(a.links.delete(linkName));
+  }
+
   /** Paused, it falls behind and says so; resumed, it catches up. */
   @Test
   void shouldPauseAndResume() throws Exception {

@@ -26,6 +26,7 @@ import io.tidemark.wan.KnownContent;
 import io.tidemark.wan.PackCounts;
 import io.tidemark.wan.PieceKind;
 import io.tidemark.wan.SegmentPacker;
+import io.tidemark.wan.SimilarContent;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -68,6 +69,7 @@ class SiteLinesTest {
   private final List<Long> acknowledgements = new ArrayList<>();
   private final PackCounts counts = new PackCounts();
   private KnownContent known = new KnownContent(4096);
+  private final SimilarContent similar = new SimilarContent(4096);
   private final VolumeName name = new VolumeName("disk-" + UUID.randomUUID());
   private static WanSite target;
   private static SiteLines lines;
@@ -121,10 +123,22 @@ class SiteLinesTest {
 
   private Parcel pack(Scribe.Segment segment) {
     long base = Math.min(acknowledged.get(), segment.meta().firstSeq().value() - 1);
-    byte[] previous = Scribe.previous(segment.meta(), scribe.at(base));
+    byte[] image = scribe.at(base);
+    byte[] previous = Scribe.previous(segment.meta(), image);
+    long[] blocks = similar.lookUp(segment.meta(), segment.data(), previous);
+    byte[] content = new byte[segment.data().length];
+    for (SegmentPacker.Read read : SegmentPacker.reads(segment.meta(), blocks)) {
+      System.arraycopy(image, (int) read.offset(), content, read.position(), read.length());
+    }
     try (SegmentPacker packer = new SegmentPacker(3)) {
       SegmentPacker.Packed packed =
-          packer.pack(segment.meta(), segment.data(), previous, base, known);
+          packer.pack(
+              segment.meta(),
+              segment.data(),
+              previous,
+              base,
+              known,
+              base == 0 ? null : new SegmentPacker.Similar(blocks, content));
       counts.add(packed.counts());
       return new Parcel.Packed(segment.meta(), packed.bytes());
     }
