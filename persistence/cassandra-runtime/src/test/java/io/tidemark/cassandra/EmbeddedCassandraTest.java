@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.datastax.oss.driver.api.core.AllNodesFailedException;
 import com.datastax.oss.driver.api.core.CqlSession;
+import com.datastax.oss.driver.api.core.DriverTimeoutException;
 import io.tidemark.refusal.ErrorCode;
 import io.tidemark.refusal.Refusal;
 import java.io.BufferedReader;
@@ -190,9 +192,18 @@ class EmbeddedCassandraTest {
           assertTrue(load.acknowledged() > 0);
           Files.delete(mount.resolve("ballast"));
           cassandra.restart();
+          Await.until(60, "the session has found it again", () -> answers(session));
           load.verify(store);
         }
       }
+    }
+  }
+
+  private static boolean answers(CqlSession session) {
+    try {
+      return session.execute("SELECT key FROM system.local").one() != null;
+    } catch (AllNodesFailedException | DriverTimeoutException e) {
+      return false; // the driver has yet to dial
     }
   }
 
