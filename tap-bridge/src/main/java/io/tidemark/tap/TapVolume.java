@@ -38,6 +38,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -89,6 +90,9 @@ final class TapVolume {
   private FillExport filling;
   private volatile RollbackOrders rollbacks;
 
+  /** For orders that come between the grant and the first client. */
+  private volatile CompletableFuture<RollbackOrders> serving = new CompletableFuture<>();
+
   private TapVolume(
       VolumeSpec spec,
       TapSettings settings,
@@ -109,6 +113,23 @@ final class TapVolume {
     holds.register(orders);
     new LeaseOrders(spec.name().value(), this::capture).register(orders);
     orders.handle(applications);
+    orders.handle(OrderKind.ROLLBACK, this::rollback);
+  }
+
+  /** A node that waited for the tap gives its order at the grant: it waits for the export. */
+  private CompletionStage<byte[]> rollback(long id, byte[] body, Duration left) {
+    long began = System.nanoTime();
+    return serving
+        .copy()
+        .orTimeout(left.toNanos(), TimeUnit.NANOSECONDS)
+        .exceptionally(
+            late -> {
+              throw new Refusal(
+                  ErrorCode.NOT_ACKNOWLEDGED,
+                  "the tap does not serve volume '%s' yet".formatted(spec.name()),
+                  late);
+            })
+        .thenCompose(taken -> taken.carryOut(id, body, left.minusNanos(System.nanoTime() - began)));
   }
 
   private synchronized Optional<VolumeCapture> capture() {
@@ -385,7 +406,7 @@ final class TapVolume {
           filler.start();
         }
         rollbacks = new RollbackOrders(spec.name().value(), front, capture, directory, watch);
-        orders.handle(OrderKind.ROLLBACK, rollbacks);
+        serving.complete(rollbacks);
       }
       export = made; // only now: nobody enters past the gate
       served.complete(null);
@@ -424,6 +445,7 @@ final class TapVolume {
       filling = null;
       export = null;
       rollbacks = null;
+      serving = new CompletableFuture<>();
       if (stopped) {
         return;
       }
